@@ -1,0 +1,1 @@
+"""What can drive: scripted experts and policies."""

@@ -1,0 +1,1 @@
+"""The loop that everything on a robot runs through."""

@@ -1,0 +1,100 @@
+"""Seeded episodes of a simulated task, in several processes, each recorded in a file."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from robolearn.agents.agent import Agent
+from robolearn.control.loop import run_episode
+from robolearn.control.workers import run_in_order
+from robolearn.environments.robosuite import RobosuiteEnvironment
+from robolearn.environments.task import SimTask
+from robolearn.episodes.dataset import DatasetWriter
+from robolearn.episodes.episode import Episode
+from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.hdf5 import write_episode
+from robolearn.episodes.recorder import Recorder
+
+FIRST_EVALUATION_SEED = 1_000_000
+"""Demonstrations are recorded with seeds below this one, so that no policy is evaluated on them."""
+
+
+@dataclass(frozen=True)
+class SeededOutcome:
+    """How the episode of one seed ended, and whether it was kept."""
+
+    seed: int
+    outcome: Outcome
+    kept: bool
+
+
+def record_episodes(
+    task: SimTask,
+    make_agent: Callable[[EpisodeContext], Agent],
+    agent_name: str,
+    seeds: Iterable[int],
+    writer: DatasetWriter,
+    keep: Callable[[Outcome], bool],
+    processes: int,
+    rate: float | None = None,
+) -> Iterator[SeededOutcome]:
+    """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
+
+    The same seeds give the same dataset, whatever the number of processes.
+
+    Args:
+        task: to run.
+        make_agent: called once in each process with the environment's context. Picklable.
+        agent_name: recorded with each episode.
+        seeds: one an episode; may be endless.
+        writer: of the dataset.
+        keep: which episodes are kept.
+        processes: simulators at once.
+        rate: control steps a second; None goes as fast as the simulator can.
+    """
+    jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
+    started: list[tuple[int, Path]] = []
+
+    def remembered() -> Iterator[tuple[int, Path]]:
+        for job in jobs:
+            started.append(job)
+            yield job
+
+    worker = partial(_simulator, task, make_agent, agent_name, rate)
+    for number, outcome in enumerate(run_in_order(worker, remembered(), processes)):
+        seed, staged = started[number]
+        kept = keep(outcome)
+        if kept:
+            writer.commit(staged)
+        else:
+            staged.unlink()
+        yield SeededOutcome(seed, outcome, kept)
+
+
+@contextlib.contextmanager
+def _simulator(
+    task: SimTask,
+    make_agent: Callable[[EpisodeContext], Agent],
+    agent_name: str,
+    rate: float | None,
+) -> Iterator[Callable[[tuple[int, Path]], Outcome]]:
+    """A worker: one environment and one agent, used again for each episode."""
+    environment = RobosuiteEnvironment(task)
+    try:
+        agent = make_agent(environment.context)
+
+        def run(job: tuple[int, Path]) -> Outcome:
+            seed, path = job
+
+            def write(episode: Episode) -> None:
+                write_episode(episode, path)
+
+            return run_episode(environment, agent, [Recorder(write, agent_name)], rate, seed=seed)
+
+        yield run
+    finally:
+        environment.close()

@@ -1,0 +1,94 @@
+"""Jobs in several processes at once, with results in order."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from robolearn.errors import SimulationError
+
+type MakeWorker[Job, Result] = Callable[[], AbstractContextManager[Callable[[Job], Result]]]
+
+
+def available_cores() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_in_order[Job, Result](
+    make_worker: MakeWorker[Job, Result], jobs: Iterable[Job], processes: int
+) -> Iterator[Result]:
+    """Do jobs in worker processes and yield the results in the order of the jobs.
+
+    Each process makes one worker, before its first job. At most two jobs a process are under way, so
+    that an endless iterable of jobs can be given and a caller that stops early throws little away.
+
+    Args:
+        make_worker: gives the function that does a job. Picklable.
+        jobs: picklable.
+        processes: how many; 1 does the jobs in this process.
+
+    Raises:
+        SimulationError: a worker process died.
+        Exception: whatever making the worker or a job raised.
+    """
+    if processes == 1:
+        with make_worker() as work:
+            yield from map(work, jobs)
+        return
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), _remember, (make_worker,)
+    )
+    pending: list[Future[Result]] = []
+    waiting = iter(jobs)
+    try:
+        while True:
+            while len(pending) < 2 * processes and (job := next(waiting, _END)) is not _END:
+                with _interrupts_held_back():
+                    pending.append(pool.submit(_do, job))
+            if not pending:
+                return
+            yield pending.pop(0).result()
+    except BrokenProcessPool as error:
+        raise SimulationError(
+            "a worker process died (out of memory, or killed); what was finished before is kept"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Processes started here never see Ctrl-C, which a terminal sends to all: the parent decides."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+_END: Any = object()
+_make_worker: MakeWorker[Any, Any] | None = None
+_worker: Callable[[Any], Any] | None = None
+_until_exit = ExitStack()
+
+
+def _remember(make_worker: MakeWorker[Any, Any]) -> None:
+    global _make_worker
+    _make_worker = make_worker
+
+
+def _do(job: Any) -> Any:
+    """Runs in a worker process. The worker is made here, where what it raises reaches the parent."""
+    global _worker
+    if _worker is None:
+        if _make_worker is None:
+            raise RuntimeError("the process was started without a worker")
+        _worker = _until_exit.enter_context(_make_worker())
+    return _worker(job)

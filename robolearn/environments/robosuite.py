@@ -1,0 +1,246 @@
+"""robosuite's tasks as environments."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from robolearn.environments.environment import Environment
+from robolearn.environments.rendering import CameraRenderer, require_gl, select_gl
+from robolearn.environments.task import SimTask
+from robolearn.episodes.features import (
+    ENVIRONMENT_STATE,
+    IMAGES,
+    SIMULATOR_STATE,
+    STATE,
+    ActionFeature,
+    Feature,
+)
+from robolearn.episodes.frames import Array, EpisodeContext, Observation
+from robolearn.errors import MissingDependency, SimulationError
+
+_MODEL_SEED = 0
+"""robosuite draws object sizes when it builds a model. One seed gives one model in every process."""
+
+_ACTION_NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
+
+
+class RobosuiteEnvironment(Environment):
+    """One robosuite task in this process.
+
+    Args:
+        task: from the shelf ``sim/``.
+
+    Raises:
+        MissingDependency: robosuite is not installed, or cameras are asked for and no GL library is.
+        SimulationError: robosuite knows no such task, robot, observable or camera.
+    """
+
+    def __init__(self, task: SimTask) -> None:
+        self._task = task
+        if task.cameras.names:
+            require_gl()
+        robosuite = _import_robosuite()
+        simulator = task.simulator
+        _require_known("task", simulator.environment, robosuite.ALL_ENVIRONMENTS)
+        _require_known("robot", simulator.robot, robosuite.ALL_ROBOTS)
+        self._env_args = _env_args(task, robosuite)
+        try:
+            with _numpy_seeded(_MODEL_SEED):
+                self._env = robosuite.make(**self._env_args["env_kwargs"] | {"env_name": simulator.environment})
+        except Exception as error:
+            raise SimulationError(f"robosuite cannot make {simulator.environment}: {error}") from error
+        self._renderer: CameraRenderer | None = None
+        if task.cameras.names:
+            self._renderer = CameraRenderer(
+                self._env.sim.model._model, task.cameras.names, task.cameras.height, task.cameras.width
+            )
+        self._model_file = _portable_xml(self._env.sim.model.get_xml(), Path(robosuite.__file__).parent)
+        self._observed = self._reset(seed=0)
+        self._features = self._describe_features()
+        low, high = self._env.action_spec
+        self._action = ActionFeature(
+            dtype="float32",
+            shape=(len(low),),
+            names=_ACTION_NAMES,
+            low=tuple(low.tolist()),
+            high=tuple(high.tolist()),
+            gripper=(_ACTION_NAMES.index("gripper"),),
+        )
+        self._seed: int | None = None
+
+    @property
+    def context(self) -> EpisodeContext:
+        return EpisodeContext(
+            features=self._features,
+            action=self._action,
+            task=self._task.text,
+            rate=self._task.simulator.rate,
+            env_args=self._env_args,
+            model_file=self._model_file,
+            seed=self._seed,
+        )
+
+    @property
+    def horizon(self) -> int:
+        return self._task.simulator.horizon
+
+    def reset(self, seed: int) -> None:
+        self._seed = seed
+        self._observed = self._reset(seed)
+        self._reward: float | None = None
+
+    def observe(self) -> Observation:
+        raw = self._observed
+        now = time.monotonic()
+        values: dict[str, Array] = {
+            f"{STATE}.{name}": self._features[f"{STATE}.{name}"].as_frame(raw[name])
+            for name in self._task.observation.state
+        }
+        values[ENVIRONMENT_STATE] = self._features[ENVIRONMENT_STATE].as_frame(
+            np.concatenate([raw[name] for name in self._task.observation.objects])
+        )
+        values[SIMULATOR_STATE] = self._env.sim.get_state().flatten()
+        timestamps = dict.fromkeys(values, now)
+        if self._renderer is not None:
+            for camera, image in self._renderer.render(self._env.sim.data._data).items():
+                values[f"{IMAGES}.{camera}"] = image
+                timestamps[f"{IMAGES}.{camera}"] = time.monotonic()
+        return Observation(
+            values=values,
+            timestamps=timestamps,
+            time=float(self._env.cur_time),
+            reward=self._reward,
+            success=bool(self._env._check_success()),
+        )
+
+    def act(self, action: Array) -> Array:
+        requested = self._action.as_frame(action)
+        if not np.isfinite(requested).all():
+            raise ValueError(f"the action is not finite: {requested}")
+        sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
+        self._observed, reward, _, _ = self._env.step(sent.astype(np.float64))
+        self._reward = float(reward)
+        return sent
+
+    def close(self) -> None:
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+        self._env.close()
+
+    def _reset(self, seed: int) -> dict[str, Any]:
+        with _numpy_seeded(seed):
+            observed: dict[str, Any] = self._env.reset()
+        return observed
+
+    def _describe_features(self) -> dict[str, Feature]:
+        observation = self._task.observation
+        for name in (*observation.state, *observation.objects):
+            _require_known("observable", name, self._observed)
+        features = {
+            f"{STATE}.{name}": Feature("float32", self._observed[name].shape, self._element_names(name))
+            for name in observation.state
+        }
+        objects = tuple(element for name in observation.objects for element in self._element_names(name))
+        features[ENVIRONMENT_STATE] = Feature("float32", (len(objects),), objects)
+        features[SIMULATOR_STATE] = Feature("float64", self._env.sim.get_state().flatten().shape)
+        for camera in self._task.cameras.names:
+            features[f"{IMAGES}.{camera}"] = Feature(
+                "uint8", (self._task.cameras.height, self._task.cameras.width, 3)
+            )
+        return features
+
+    def _element_names(self, observable: str) -> tuple[str, ...]:
+        size = self._observed[observable].size
+        if observable.endswith("quat"):
+            suffixes = ["qx", "qy", "qz", "qw"]
+        elif observable.endswith("pos") and size == 3:
+            suffixes = ["x", "y", "z"]
+        else:
+            suffixes = [str(index) for index in range(size)]
+        return tuple(f"{observable}.{suffix}" for suffix in suffixes)
+
+
+def _env_args(task: SimTask, robosuite: Any) -> dict[str, Any]:
+    """In robomimic's form, so that its tools can rebuild the environment."""
+    from robosuite.controllers import load_composite_controller_config
+
+    simulator = task.simulator
+    controller = load_composite_controller_config(controller="BASIC", robot=simulator.robot)
+    arm = controller["body_parts"]["right"]
+    limits = [simulator.controller.translation] * 3 + [simulator.controller.rotation] * 3
+    arm |= {
+        "type": simulator.controller.type,
+        "output_max": limits,
+        "output_min": [-limit for limit in limits],
+    }
+    controller["body_parts"] = {"right": arm}
+    return {
+        "env_name": simulator.environment,
+        "env_version": robosuite.__version__,
+        "type": 1,
+        "env_kwargs": {
+            "robots": simulator.robot,
+            "controller_configs": controller,
+            "control_freq": simulator.rate,
+            "has_renderer": False,
+            "has_offscreen_renderer": False,
+            "use_camera_obs": False,
+            "use_object_obs": True,
+            "reward_shaping": False,
+            "ignore_done": True,
+            "hard_reset": False,
+        },
+    }
+
+
+def _portable_xml(xml: str, package: Path) -> str:
+    """MJCF whose asset paths begin at ``robosuite/``, as robosuite's own loader expects of old files."""
+    return re.sub(r"\n\s*", "", xml).replace(f"{package}/", f"{package.name}/")
+
+
+def _import_robosuite() -> Any:
+    """robosuite, without its banners and without its choice of a GL backend for child processes."""
+    select_gl()
+    backend = os.environ["MUJOCO_GL"]
+    log = logging.getLogger("robosuite_logs")
+    log.addFilter(lambda record: record.levelno >= logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            import robosuite
+    except ImportError as error:
+        raise MissingDependency(
+            f"simulated tasks need robosuite ({error}): install it with pip install 'robolearn[sim]'"
+        ) from error
+    finally:
+        os.environ["MUJOCO_GL"] = backend
+    return robosuite
+
+
+def _require_known(kind: str, name: str, known: Any) -> None:
+    if name not in known:
+        raise SimulationError(f"unknown {kind} {name!r}; robosuite has {', '.join(sorted(known))}")
+
+
+@contextlib.contextmanager
+def _numpy_seeded(seed: int) -> Iterator[None]:
+    """robosuite draws from NumPy's global generator; leave it as it was found."""
+    before = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002
+
+

@@ -1,0 +1,1 @@
+"""A demonstration in memory, on disk and in a batch."""

@@ -1,0 +1,211 @@
+"""One episode in one HDF5 file of robomimic's layout.
+
+``data/demo_0`` holds what robomimic defines (``obs/*``, ``actions``, ``rewards``, ``dones``,
+``states``; the attributes ``num_samples`` and ``model_file``; ``env_args`` on ``data``). What that
+layout lacks stands beside it in ``data/demo_0/robolearn``, where old readers do not look.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from robolearn.episodes.episode import Episode
+from robolearn.episodes.features import (
+    ACTION,
+    ActionFeature,
+    Feature,
+    feature_name,
+    robomimic_key,
+)
+from robolearn.episodes.frames import Array, EpisodeContext, Outcome
+from robolearn.errors import DatasetError
+
+OWN = "robolearn"
+"""Name of the group beside robomimic's arrays, and of the JSON attribute that describes it."""
+
+
+def write_episode(episode: Episode, path: Path, *, compress_model: bool = False) -> None:
+    """Write one episode to a new file, in the form that robomimic opens by itself.
+
+    Args:
+        episode: to write.
+        path: of a file that does not exist.
+        compress_model: keep ``model_file`` beside robomimic's attribute of that name, compressed to
+            an eighth. robomimic then trains on the file, and only its playback script misses it.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be made.
+    """
+    with h5py.File(path, "x", libver="latest") as file:
+        data = file.create_group("data")
+        data.attrs["total"] = len(episode)
+        data.attrs["env_args"] = json.dumps(episode.context.env_args)
+        demo = data.create_group("demo_0")
+        demo.attrs["num_samples"] = len(episode)
+        if episode.context.model_file is not None and not compress_model:
+            demo.attrs["model_file"] = episode.context.model_file
+        for name, values in episode.observations.items():
+            _write(demo, robomimic_key(name), values, episode.context.features[name].is_image)
+        _write(demo, robomimic_key(ACTION), episode.actions)
+        _write(demo, "rewards", episode.rewards)
+        dones = np.zeros(len(episode), np.uint8)
+        dones[-1:] = 1
+        _write(demo, "dones", dones)
+        own = demo.create_group(OWN)
+        own.attrs["description"] = json.dumps(_describe(episode))
+        if not np.array_equal(episode.actions, episode.actions_asked):
+            _write(own, "actions_asked", episode.actions_asked)
+        _write(own, "success", episode.success)
+        _write(own, "time", episode.time)
+        _write_timestamps(own.create_group("timestamps"), episode.timestamps)
+        if episode.context.model_file is not None and compress_model:
+            _write(own, "model_file", np.frombuffer(episode.context.model_file.encode(), np.uint8))
+
+
+def read_episode(demo: h5py.Group) -> Episode:
+    """Read one episode.
+
+    Args:
+        demo: the group ``data/demo_i`` of a file that robolearn, robomimic or robosuite wrote.
+
+    Raises:
+        DatasetError: arrays are missing, disagree or cannot be read.
+    """
+    where = f"{demo.file.filename}: {demo.name}"
+    try:
+        context = read_context(demo)
+        actions = _read(demo, robomimic_key(ACTION))
+        observations = {name: _read(demo, robomimic_key(name)) for name in context.features}
+        own = demo.get(OWN)
+        steps = len(actions)
+        description = {} if own is None else json.loads(own.attrs["description"])
+        times = np.arange(steps) / context.rate
+        rewards = _read(demo, "rewards") if "rewards" in demo else np.zeros(steps)
+        return Episode(
+            context=context,
+            observations=observations,
+            actions=actions,
+            actions_asked=_read(own, "actions_asked") if own and "actions_asked" in own else actions,
+            rewards=rewards,
+            success=_read(own, "success") if own else rewards > 0,
+            time=_read(own, "time") if own else times,
+            timestamps={
+                name: _read(own, f"timestamps/{robomimic_key(name)}") if own else times
+                for name in (*context.features, ACTION)
+            },
+            outcome=Outcome(**description["outcome"])
+            if own
+            else Outcome(steps, bool((rewards > 0).any()), None, "horizon"),
+            agent=description.get("agent", "unknown"),
+            recorded_at=description.get("recorded_at"),
+        )
+    except DatasetError as error:
+        raise DatasetError(f"{where}: {error}") from error
+    except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
+        raise DatasetError(f"{where}: no readable episode: {error}") from error
+
+
+def read_context(demo: h5py.Group) -> EpisodeContext:
+    """What holds for the whole episode; no frame is read."""
+    data_attributes = demo.parent.attrs
+    env_args = json.loads(data_attributes["env_args"]) if "env_args" in data_attributes else {}
+    model_file = demo.attrs.get("model_file")
+    if model_file is None and f"{OWN}/model_file" in demo:
+        model_file = _read(demo[OWN], "model_file").tobytes().decode()
+    if OWN in demo:
+        description = json.loads(demo[OWN].attrs["description"])
+        return EpisodeContext(
+            features={
+                name: Feature.from_json(feature) for name, feature in description["features"].items()
+            },
+            action=ActionFeature.from_json(description["action"]),
+            task=description["task"],
+            rate=description["rate"],
+            env_args=env_args,
+            model_file=model_file,
+            seed=description["seed"],
+        )
+    return EpisodeContext(
+        features=_infer_features(demo),
+        action=_infer_action(demo["actions"], env_args),
+        task=str(env_args.get("env_name", "")),
+        rate=float(env_args.get("env_kwargs", {}).get("control_freq", 20.0)),
+        env_args=env_args,
+        model_file=model_file,
+    )
+
+
+def _describe(episode: Episode) -> dict[str, Any]:
+    context = episode.context
+    return {
+        "features": {name: feature.to_json() for name, feature in context.features.items()},
+        "action": context.action.to_json(),
+        "task": context.task,
+        "rate": context.rate,
+        "seed": context.seed,
+        "outcome": vars(episode.outcome),
+        "agent": episode.agent,
+        "recorded_at": episode.recorded_at,
+    }
+
+
+def _write(group: h5py.Group, key: str, values: Array, one_frame_a_chunk: bool = False) -> None:
+    array = np.asarray(values)
+    if array.size == 0:
+        group.create_dataset(key, data=array)
+    elif one_frame_a_chunk:
+        # h5py's own choice of chunks makes random access to frames hundreds of times slower.
+        group.create_dataset(key, data=array, chunks=(1, *array.shape[1:]), compression="lzf")
+    else:
+        group.create_dataset(
+            key, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
+        )
+
+
+def _write_timestamps(group: h5py.Group, timestamps: Mapping[str, Array]) -> None:
+    """Streams that were sensed at the same instants share one array."""
+    written: list[tuple[Array, h5py.Dataset]] = []
+    for name, times in timestamps.items():
+        key = robomimic_key(name)
+        same = next((dataset for other, dataset in written if np.array_equal(other, times)), None)
+        if same is not None:
+            group[key] = same
+        else:
+            _write(group, key, times)
+            written.append((times, group[key]))
+
+
+def _read(group: h5py.Group, key: str) -> Array:
+    array: Array = group[key][()]
+    return array
+
+
+def _infer_features(demo: h5py.Group) -> Mapping[str, Feature]:
+    """The layout itself has no schema: shapes are read off the arrays."""
+    keys = [f"obs/{name}" for name in demo.get("obs", ())]
+    if "states" in demo:
+        keys.append("states")
+    features = {}
+    for key in keys:
+        array = demo[key]
+        features[feature_name(key)] = Feature(array.dtype.name, array.shape[1:])
+    return features
+
+
+def _infer_action(actions: h5py.Dataset, env_args: Mapping[str, Any]) -> ActionFeature:
+    """robosuite's single arms have actions in [-1, 1] of which the last one is the gripper's."""
+    size = actions.shape[1]
+    is_robosuite = env_args.get("type") == 1
+    return ActionFeature(
+        dtype=actions.dtype.name,
+        shape=(size,),
+        low=(-1.0,) * size,
+        high=(1.0,) * size,
+        gripper=(size - 1,) if is_robosuite else (),
+    )

@@ -1,0 +1,1 @@
+"""What turns demonstrations into a policy, and says how good it is."""

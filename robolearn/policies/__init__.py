@@ -1,0 +1,1 @@
+"""Networks that decide: from a history of observations to a distribution over actions."""

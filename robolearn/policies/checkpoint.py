@@ -1,0 +1,97 @@
+"""A policy on disk: a folder with safetensors and JSON, no pickle.
+
+::
+
+    POLICY/
+      model.safetensors   weights and normalisation statistics
+      config.json         format version, network, feature schema
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from robolearn.errors import PolicyError
+from robolearn.policies.config import PolicyConfig
+from robolearn.policies.policy import Policy
+from robolearn.policies.schema import PolicySchema
+
+FORMAT_VERSION = 1
+_WEIGHTS = "model.safetensors"
+_CONFIG = "config.json"
+
+
+def save_policy(policy: Policy, folder: Path) -> None:
+    """Write a policy. The folder appears when it is complete.
+
+    Args:
+        policy: to write.
+        folder: that does not exist.
+
+    Raises:
+        OSError: the folder is there, or the disk is full.
+    """
+    staged = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    save_file(policy.state_dict(), staged / _WEIGHTS)
+    description = {
+        "format_version": FORMAT_VERSION,
+        "policy": dataclasses.asdict(policy.config),
+        "schema": policy.schema.to_json(),
+    }
+    (staged / _CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    commit_folder(staged, folder)
+
+
+def load_policy(folder: Path) -> Policy:
+    """Read a policy, ready to decide.
+
+    Args:
+        folder: that `save_policy` wrote, or a run folder that holds it as ``policy``.
+
+    Raises:
+        PolicyError: there is none, or it is truncated or of another version; names the file.
+    """
+    if (folder / "policy").is_dir():
+        folder = folder / "policy"
+    path = folder / _CONFIG
+    if not path.is_file():
+        raise PolicyError(f"there is no policy in {folder}: {_CONFIG} is missing")
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+        version = description["format_version"]
+        if version != FORMAT_VERSION:
+            raise PolicyError(f"{path}: format version {version}, and this robolearn reads {FORMAT_VERSION}")
+        config = TypeAdapter(PolicyConfig).validate_python(description["policy"])
+        policy = Policy(PolicySchema.from_json(description["schema"]), config)
+    except (ValueError, KeyError, TypeError, ValidationError) as error:
+        raise PolicyError(f"{path}: no readable policy: {error}") from error
+    try:
+        policy.load_state_dict(load_file(folder / _WEIGHTS))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise PolicyError(f"{folder / _WEIGHTS}: no readable weights: {error}") from error
+    return policy.eval()
+
+
+def commit_folder(staged: Path, folder: Path) -> None:
+    """Give a complete folder its name, once what it holds is on the disk.
+
+    Raises:
+        OSError: a folder of that name is there and not empty.
+    """
+    for path in (*staged.rglob("*"), staged):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    staged.rename(folder)

@@ -1,0 +1,139 @@
+"""Shelves of TOML files: a task or an arm is added by adding a file, and no Python.
+
+A shelf entry is a frozen dataclass; its TOML file is checked against it strictly, and what does not
+fit is reported with the file, the line and the key.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from robolearn.errors import ConfigurationError, ShelfError
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""What a dataclass that is read from TOML sets as ``__pydantic_config__``: no unknown keys, no NaN."""
+
+
+def shelf_folder(name: str) -> Path:
+    """Folder of a shelf: inside the installed package, or at the top of a checkout.
+
+    Args:
+        name: ``sim``, ``real`` or ``datasets``.
+    """
+    package = Path(__file__).resolve().parent
+    installed = package / "shelves" / name
+    return installed if installed.is_dir() else package.parent / name
+
+
+def find_on_shelf(target: str) -> Path:
+    """Path of the TOML file that ``target`` names.
+
+    Args:
+        target: ``SHELF:NAME`` (``sim:lift``) or the path of a TOML file.
+
+    Raises:
+        ShelfError: nothing of that name is on the shelf; the message lists what is.
+    """
+    if target.endswith(".toml"):
+        path = Path(target)
+        if not path.is_file():
+            raise ShelfError(f"there is no task file {path}")
+        return path
+    shelf, colon, name = target.partition(":")
+    entries = {path.stem: path for path in sorted(shelf_folder("sim").glob("*.toml"))}
+    if shelf != "sim" or not colon or name not in entries:
+        known = ", ".join(f"sim:{entry}" for entry in entries)
+        raise ShelfError(f"unknown target {target!r}: use one of {known}, or the path of a .toml file")
+    return entries[name]
+
+
+def read_toml[T](path: Path, schema: type[T]) -> T:
+    """Read a TOML file into a dataclass.
+
+    Args:
+        path: the file.
+        schema: a dataclass whose ``__pydantic_config__`` is `STRICT`.
+
+    Raises:
+        ShelfError: the file cannot be read, is no TOML, or does not fit ``schema``.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ShelfError(f"{path}: cannot be read: {error}") from error
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ShelfError(f"{path}: no valid TOML: {error}") from error
+    try:
+        return TypeAdapter(schema).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = first["loc"]
+        raise ShelfError(
+            f"{path}, line {_line_of(text, location)}: {_key_text(location)}: {_reason(first)}"
+        ) from error
+
+
+def validate[T](value: T) -> T:
+    """Check a dataclass that was built in Python against its own annotations.
+
+    Raises:
+        ConfigurationError: a value is out of its range or of the wrong type; names the key.
+    """
+    adapter = TypeAdapter(type(value))
+    try:
+        return adapter.validate_python(adapter.dump_python(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigurationError(f"{_key_text(first['loc'])}: {_reason(first)}") from error
+
+
+def _reason(error: Any) -> str:
+    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+        return "unknown key"
+    if error["type"] == "missing":
+        return "is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{message[:1].lower()}{message[1:]} (it is {error['input']!r})"
+
+
+def _key_text(location: Sequence[str | int]) -> str:
+    text = ""
+    for part in location:
+        text += f"[{part}]" if isinstance(part, int) else f"{'.' if text else ''}{part}"
+    return text
+
+
+def _line_of(text: str, location: Sequence[str | int]) -> int:
+    """Line (from 1) of the deepest part of ``location`` that stands in the text.
+
+    tomllib keeps no positions, so the table headers are followed here.
+    """
+    table: list[str | int] = []
+    counts: dict[str, int] = {}
+    best_depth, best_line = 0, 1
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*(\[\[?)\s*([\w\-.\"' ]+?)\s*\]\]?\s*(#.*)?$", line)
+        key = re.match(r"\s*([\w\-.\"']+)\s*=", line)
+        if header:
+            name = header[2].replace('"', "").replace("'", "")
+            table = list(name.split("."))
+            if header[1] == "[[":
+                counts[name] = counts.get(name, -1) + 1
+                table.append(counts[name])
+            here = table
+        elif key:
+            here = [*table, *re.sub(r"[\"']", "", key[1]).split(".")]
+        else:
+            continue
+        depth = len(here)
+        if best_depth < depth <= len(location) and list(location[:depth]) == here:
+            best_depth, best_line = depth, number
+    return best_line
