@@ -1,4 +1,4 @@
-"""The errors a user can cause or meet. Each message says what is wrong and what to do, in one line."""
+"""Errors that a user can cause or meet. One line each: what is wrong and what to do."""
 
 
 class RobolearnError(Exception):

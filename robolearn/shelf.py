@@ -17,7 +17,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from robolearn.errors import ConfigurationError, ShelfError
 
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
-"""What a dataclass that is read from TOML sets as ``__pydantic_config__``: no unknown keys, no NaN."""
+"""``__pydantic_config__`` of a dataclass that is read from TOML: no unknown keys, no NaN."""
 
 
 def shelf_folder(name: str) -> Path:
@@ -49,7 +49,9 @@ def find_on_shelf(target: str) -> Path:
     entries = {path.stem: path for path in sorted(shelf_folder("sim").glob("*.toml"))}
     if shelf != "sim" or not colon or name not in entries:
         known = ", ".join(f"sim:{entry}" for entry in entries)
-        raise ShelfError(f"unknown target {target!r}: use one of {known}, or the path of a .toml file")
+        raise ShelfError(
+            f"unknown target {target!r}: use one of {known}, or the path of a .toml file"
+        )
     return entries[name]
 
 

@@ -20,4 +20,4 @@ class Agent(ABC):
 
     @abstractmethod
     def act(self, observation: Observation) -> Array:
-        """The action for this observation, (A,), in the units of the environment's action feature."""
+        """The action for this observation, (A,), in the units of the environment's action."""

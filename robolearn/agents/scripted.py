@@ -9,7 +9,7 @@ from robolearn.agents.agent import Agent
 from robolearn.environments.task import Expert, SimTask, Waypoint
 from robolearn.episodes.features import ENVIRONMENT_STATE, STATE, ActionFeature, Feature
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
-from robolearn.errors import ShelfError
+from robolearn.errors import DatasetError, ShelfError
 
 _HAND_POSITION = f"{STATE}.robot0_eef_pos"
 _HAND_QUATERNION = f"{STATE}.robot0_eef_quat"
@@ -30,7 +30,7 @@ class ScriptedExpert(Agent):
 
     def __init__(self, task: SimTask, context: EpisodeContext) -> None:
         if task.expert is None:
-            raise ShelfError("the task has no [expert]; add waypoints to its file or choose another agent")
+            raise ShelfError("the task has no [expert]: add waypoints to its file")
         self._expert: Expert = task.expert
         self._full_action = np.repeat(
             [task.simulator.controller.translation, task.simulator.controller.rotation], 3
@@ -38,7 +38,9 @@ class ScriptedExpert(Agent):
         self._action: ActionFeature = context.action
         for name in (_HAND_POSITION, _HAND_QUATERNION):
             if name not in context.features:
-                raise ShelfError(f"the expert needs {name.rsplit('.', 1)[-1]} in [observation] state")
+                raise ShelfError(
+                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation]"
+                )
         objects = context.features[ENVIRONMENT_STATE]
         self._object_poses = {
             waypoint.relative_to: _pose_indices(objects, waypoint.relative_to)
@@ -102,9 +104,10 @@ class ScriptedExpert(Agent):
 def _pose_indices(objects: Feature, name: str) -> tuple[list[int], list[int]]:
     try:
         return objects.indices(f"{name}_pos"), objects.indices(f"{name}_quat")
-    except Exception as error:
+    except DatasetError as error:
         raise ShelfError(
-            f"a waypoint is relative to {name!r}, but [observation] objects lacks {name}_pos or {name}_quat"
+            f"a waypoint is relative to {name!r}, which needs {name}_pos and {name}_quat in "
+            "[observation] objects"
         ) from error
 
 

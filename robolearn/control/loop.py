@@ -68,7 +68,9 @@ def run_episode(
             action = environment.act(action_asked)
             clock.wait()
             next_observation = environment.observe()
-            step = Step(steps, observation, action_asked, action, action_timestamp, next_observation)
+            step = Step(
+                steps, observation, action_asked, action, action_timestamp, next_observation
+            )
             for observer in observers:
                 observer.on_step(step)
             steps += 1

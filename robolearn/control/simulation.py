@@ -13,14 +13,38 @@ from robolearn.control.loop import run_episode
 from robolearn.control.workers import run_in_order
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
-from robolearn.episodes.dataset import DatasetWriter
+from robolearn.episodes.dataset import Dataset, DatasetWriter
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.episodes.hdf5 import write_episode
 from robolearn.episodes.recorder import Recorder
+from robolearn.errors import ConfigurationError
 
 FIRST_EVALUATION_SEED = 1_000_000
 """Demonstrations are recorded with seeds below this one, so that no policy is evaluated on them."""
+
+
+def seeds_after(writer: DatasetWriter, first: int) -> Iterator[int]:
+    """Seeds for episodes to record, without end.
+
+    Args:
+        writer: of the dataset that they are added to. If it has episodes, the seeds follow the last
+            one's, so that a recording that was stopped goes on as if it had not been.
+        first: seed of an empty dataset's first episode.
+
+    Raises:
+        ConfigurationError: the seeds would run into those that evaluation uses.
+    """
+    seed = first
+    if len(writer):
+        last = Dataset(writer.path).episode(len(writer) - 1).context.seed
+        seed = first if last is None else last + 1
+    while seed < FIRST_EVALUATION_SEED:
+        yield seed
+        seed += 1
+    raise ConfigurationError(
+        f"seeds from {FIRST_EVALUATION_SEED} on are kept for evaluation; record with a lower --seed"
+    )
 
 
 @dataclass(frozen=True)

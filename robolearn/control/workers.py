@@ -26,8 +26,8 @@ def run_in_order[Job, Result](
 ) -> Iterator[Result]:
     """Do jobs in worker processes and yield the results in the order of the jobs.
 
-    Each process makes one worker, before its first job. At most two jobs a process are under way, so
-    that an endless iterable of jobs can be given and a caller that stops early throws little away.
+    Each process makes one worker, before its first job. At most two jobs a process are under way:
+    so the jobs may be endless, and a caller that stops early throws little away.
 
     Args:
         make_worker: gives the function that does a job. Picklable.
@@ -65,7 +65,7 @@ def run_in_order[Job, Result](
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """Processes started here never see Ctrl-C, which a terminal sends to all: the parent decides."""
+    """Processes started here never see a terminal's Ctrl-C: the parent decides."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -80,13 +80,13 @@ _until_exit = ExitStack()
 
 
 def _remember(make_worker: MakeWorker[Any, Any]) -> None:
-    global _make_worker
+    global _make_worker  # noqa: PLW0603  a process has one, from its start to its end
     _make_worker = make_worker
 
 
 def _do(job: Any) -> Any:
-    """Runs in a worker process. The worker is made here, where what it raises reaches the parent."""
-    global _worker
+    """Runs in a worker process, and makes the worker: from here, errors reach the parent."""
+    global _worker  # noqa: PLW0603  a process has one, from its first job to its end
     if _worker is None:
         if _make_worker is None:
             raise RuntimeError("the process was started without a worker")

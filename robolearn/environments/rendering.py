@@ -24,7 +24,7 @@ _VISUAL_GEOMS = 1
 def select_gl() -> str | None:
     """Decide what MuJoCo renders with, before it is first imported, and tell it so.
 
-    A ``MUJOCO_GL`` set by the user is kept. MuJoCo fails to be imported with a backend whose library
+    A ``MUJOCO_GL`` set by the user is kept. MuJoCo cannot be imported with a backend whose library
     is missing, so where there is none rendering is switched off.
 
     Returns:
@@ -83,7 +83,9 @@ class CameraRenderer:
         known = [model.camera(index).name for index in range(model.ncam)]
         for camera in cameras:
             if camera not in known:
-                raise SimulationError(f"there is no camera {camera!r}; there are {', '.join(known)}")
+                raise SimulationError(
+                    f"there is no camera {camera!r}; there are {', '.join(known)}"
+                )
         model.vis.global_.offheight = max(model.vis.global_.offheight, height)
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
         try:

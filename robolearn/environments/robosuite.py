@@ -29,7 +29,7 @@ from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import MissingDependency, SimulationError
 
 _MODEL_SEED = 0
-"""robosuite draws object sizes when it builds a model. One seed gives one model in every process."""
+"""robosuite draws object sizes when it builds a model: one seed, one model in every process."""
 
 _ACTION_NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 
@@ -41,7 +41,7 @@ class RobosuiteEnvironment(Environment):
         task: from the shelf ``sim/``.
 
     Raises:
-        MissingDependency: robosuite is not installed, or cameras are asked for and no GL library is.
+        MissingDependency: robosuite is not installed, or cameras need a GL library.
         SimulationError: robosuite knows no such task, robot, observable or camera.
     """
 
@@ -56,15 +56,24 @@ class RobosuiteEnvironment(Environment):
         self._env_args = _env_args(task, robosuite)
         try:
             with _numpy_seeded(_MODEL_SEED):
-                self._env = robosuite.make(**self._env_args["env_kwargs"] | {"env_name": simulator.environment})
+                self._env = robosuite.make(
+                    **self._env_args["env_kwargs"] | {"env_name": simulator.environment}
+                )
         except Exception as error:
-            raise SimulationError(f"robosuite cannot make {simulator.environment}: {error}") from error
+            raise SimulationError(
+                f"robosuite cannot make {simulator.environment}: {error}"
+            ) from error
         self._renderer: CameraRenderer | None = None
         if task.cameras.names:
             self._renderer = CameraRenderer(
-                self._env.sim.model._model, task.cameras.names, task.cameras.height, task.cameras.width
+                self._env.sim.model._model,
+                task.cameras.names,
+                task.cameras.height,
+                task.cameras.width,
             )
-        self._model_file = _portable_xml(self._env.sim.model.get_xml(), Path(robosuite.__file__).parent)
+        self._model_file = _portable_xml(
+            self._env.sim.model.get_xml(), Path(robosuite.__file__).parent
+        )
         self._observed = self._reset(seed=0)
         self._features = self._describe_features()
         low, high = self._env.action_spec
@@ -148,10 +157,14 @@ class RobosuiteEnvironment(Environment):
         for name in (*observation.state, *observation.objects):
             _require_known("observable", name, self._observed)
         features = {
-            f"{STATE}.{name}": Feature("float32", self._observed[name].shape, self._element_names(name))
+            f"{STATE}.{name}": Feature(
+                "float32", self._observed[name].shape, self._element_names(name)
+            )
             for name in observation.state
         }
-        objects = tuple(element for name in observation.objects for element in self._element_names(name))
+        objects = tuple(
+            element for name in observation.objects for element in self._element_names(name)
+        )
         features[ENVIRONMENT_STATE] = Feature("float32", (len(objects),), objects)
         features[SIMULATOR_STATE] = Feature("float64", self._env.sim.get_state().flatten().shape)
         for camera in self._task.cameras.names:
@@ -205,7 +218,7 @@ def _env_args(task: SimTask, robosuite: Any) -> dict[str, Any]:
 
 
 def _portable_xml(xml: str, package: Path) -> str:
-    """MJCF whose asset paths begin at ``robosuite/``, as robosuite's own loader expects of old files."""
+    """MJCF whose asset paths begin at ``robosuite/``, which robosuite's own loader resolves."""
     return re.sub(r"\n\s*", "", xml).replace(f"{package}/", f"{package.name}/")
 
 
@@ -213,19 +226,22 @@ def _import_robosuite() -> Any:
     """robosuite, without its banners and without its choice of a GL backend for child processes."""
     select_gl()
     backend = os.environ["MUJOCO_GL"]
-    log = logging.getLogger("robosuite_logs")
-    log.addFilter(lambda record: record.levelno >= logging.ERROR)
+    logging.getLogger("robosuite_logs").addFilter(_is_error)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             import robosuite
     except ImportError as error:
         raise MissingDependency(
-            f"simulated tasks need robosuite ({error}): install it with pip install 'robolearn[sim]'"
+            f"simulated tasks need robosuite: pip install 'robolearn[sim]' ({error})"
         ) from error
     finally:
         os.environ["MUJOCO_GL"] = backend
     return robosuite
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 def _require_known(kind: str, name: str, known: Any) -> None:
@@ -242,5 +258,3 @@ def _numpy_seeded(seed: int) -> Iterator[None]:
         yield
     finally:
         np.random.set_state(before)  # noqa: NPY002
-
-

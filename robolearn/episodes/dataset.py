@@ -13,9 +13,6 @@ replaced by a rename. A kill at any moment leaves every episode that was there b
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,14 +24,15 @@ import numpy as np
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.episodes.hdf5 import read_context, read_episode, write_episode
-from robolearn.errors import DatasetError, FolderInUse
+from robolearn.errors import DatasetError, FeatureMismatch
+from robolearn.folders import claimed, commit
 
 type Split = Literal["train", "valid", "all"]
 
 INDEX = "index.hdf5"
 _EPISODES = "episodes"
 _VALID_EVERY = 10
-"""Each tenth episode is kept for validation; appending episodes never moves one to the other side."""
+"""Each tenth episode is for validation; adding episodes moves none to the other side."""
 
 
 class Dataset:
@@ -118,21 +116,13 @@ class DatasetWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.exists() and not path.is_dir():
-            raise FolderInUse(f"{path} is a file; name a folder for the dataset")
+        self._claim = contextlib.ExitStack()
+        self._claim.enter_context(claimed(path, "dataset", marker=_EPISODES))
         episodes = path / _EPISODES
-        if path.is_dir() and any(path.iterdir()) and not episodes.is_dir():
-            raise FolderInUse(f"{path} holds something that is no dataset; name another folder")
-        episodes.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(episodes, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise FolderInUse(f"{path} is being written by another process; wait for it or stop it") from error
+        episodes.mkdir(exist_ok=True)
         for unfinished in episodes.glob(".*.part"):
             unfinished.unlink()
-        self._count = len(_episode_files(path))
+        self._count = count_episodes(path)
         self._write_index()
 
     def __enter__(self) -> DatasetWriter:
@@ -144,7 +134,7 @@ class DatasetWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        os.close(self._lock)
+        self._claim.close()
 
     def __len__(self) -> int:
         return self._count
@@ -175,11 +165,14 @@ class DatasetWriter:
 
         Returns:
             Its number.
+
+        Raises:
+            FeatureMismatch: its features, action or rate are not those of the dataset.
         """
         number = self._count
-        _sync(staged)
-        staged.rename(_episode_path(self.path, number))
-        _sync(self.path / _EPISODES)
+        if number:
+            _require_same_features(_context_of(_episode_path(self.path, 0)), _context_of(staged))
+        commit(staged, _episode_path(self.path, number))
         self._count += 1
         self._write_index()
         return number
@@ -200,17 +193,43 @@ class DatasetWriter:
                         total += int(file["data"].attrs["total"])
                         if number == 0:
                             data.attrs["env_args"] = file["data"].attrs["env_args"]
-                    data[names[number]] = h5py.ExternalLink(f"{_EPISODES}/{path.name}", "data/demo_0")
+                    data[names[number]] = h5py.ExternalLink(
+                        f"{_EPISODES}/{path.name}", "data/demo_0"
+                    )
                 data.attrs["total"] = total
                 for side, valid in (("train", False), ("valid", True)):
-                    chosen = [name for number, name in enumerate(names) if _is_valid(number) == valid]
+                    chosen = [
+                        name for number, name in enumerate(names) if _is_valid(number) == valid
+                    ]
                     index[f"mask/{side}"] = np.array(chosen, dtype="S")
-            _sync(staged)
-            staged.rename(self.path / INDEX)
-            _sync(self.path)
+            commit(staged, self.path / INDEX)
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
+
+
+def count_episodes(path: Path) -> int:
+    """Episodes in a dataset folder; 0 where there is none."""
+    return len(_episode_files(path))
+
+
+def _context_of(path: Path) -> EpisodeContext:
+    with _open(path) as file:
+        return read_context(file["data/demo_0"])
+
+
+def _require_same_features(first: EpisodeContext, new: EpisodeContext) -> None:
+    differing = [
+        name
+        for name in sorted(first.features.keys() | new.features.keys())
+        if first.features.get(name) != new.features.get(name)
+    ]
+    differing += [name for name in ("action", "rate") if getattr(first, name) != getattr(new, name)]
+    if differing:
+        raise FeatureMismatch(
+            f"the new episode does not fit the dataset's others in {', '.join(differing)}; "
+            "record into another folder"
+        )
 
 
 def _is_valid(number: int) -> bool:
@@ -248,14 +267,3 @@ def _open(path: Path) -> Iterator[h5py.File]:
         raise DatasetError(f"{path}: no readable HDF5 file: {error}") from error
     with file:
         yield file
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot sync a folder
-            raise
-    finally:
-        os.close(descriptor)

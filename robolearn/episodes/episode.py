@@ -56,7 +56,9 @@ class Episode:
         }
         for name, length in lengths.items():
             if length != len(self.actions):
-                raise DatasetError(f"{name} has {length} frames where actions has {len(self.actions)}")
+                raise DatasetError(
+                    f"{name} has {length} frames where actions has {len(self.actions)}"
+                )
 
     def __len__(self) -> int:
         return int(np.shape(self.actions)[0])

@@ -19,7 +19,7 @@ ENVIRONMENT_STATE = "observation.environment_state"
 IMAGES = "observation.images"
 ACTION = "action"
 SIMULATOR_STATE = "simulator_state"
-"""Time, joint positions and velocities of the whole simulation: enough to replay, never a policy's input."""
+"""Time, positions and velocities of all that is simulated: for replay, never a policy's input."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,9 @@ class Feature:
 
     def __post_init__(self) -> None:
         if self.names is not None and self.shape != (len(self.names),):
-            raise DatasetError(f"{len(self.names)} names do not fit a feature of shape {self.shape}")
+            raise DatasetError(
+                f"{len(self.names)} names do not fit a feature of shape {self.shape}"
+            )
 
     @property
     def is_image(self) -> bool:
@@ -57,7 +59,9 @@ class Feature:
             if name == stem or name.startswith(f"{stem}.")
         ]
         if not found:
-            raise DatasetError(f"no element is called {stem!r}; there are {', '.join(self.names or ())}")
+            raise DatasetError(
+                f"no element is called {stem!r}; there are {', '.join(self.names or ())}"
+            )
         return found
 
     def quaternions(self) -> list[int]:
@@ -82,7 +86,7 @@ class Feature:
         names = data["names"]
         return cls(data["dtype"], tuple(data["shape"]), None if names is None else tuple(names))
 
-    def as_frame(self, value: Any) -> np.ndarray:
+    def as_frame(self, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
         """``value`` with this feature's dtype.
 
         Raises:
@@ -90,7 +94,9 @@ class Feature:
         """
         array = np.asarray(value, dtype=self.dtype)
         if array.shape != self.shape:
-            raise DatasetError(f"a frame of shape {array.shape} does not fit the feature's {self.shape}")
+            raise DatasetError(
+                f"a frame of shape {array.shape} does not fit the feature's {self.shape}"
+            )
         return array
 
 

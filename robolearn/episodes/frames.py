@@ -44,7 +44,7 @@ class Step:
         index: t, counted from 0.
         observation: o_t, which the agent saw.
         action_asked: (A,) what the agent asked for.
-        action: (A,) what was really sent after limits; equal to ``action_asked`` where none applied.
+        action: (A,) what was really sent, after limits.
         action_timestamp: when it was sent, in seconds of the monotonic clock.
         next_observation: o_{t+1}; its reward and success are those of this step.
     """
@@ -66,7 +66,8 @@ class EpisodeContext:
         action: the action feature.
         task: the task in words.
         rate: control steps a second, Hz.
-        env_args: robomimic's description of the environment (``env_name``, ``type``, ``env_kwargs``).
+        env_args: robomimic's description of the environment: ``env_name``, ``type`` and
+            ``env_kwargs``.
         model_file: MJCF of the simulated world, where there is one, with asset paths that begin at
             the package that ships them.
         seed: what the episode was reset with.

@@ -91,7 +91,9 @@ def read_episode(demo: h5py.Group) -> Episode:
             context=context,
             observations=observations,
             actions=actions,
-            actions_asked=_read(own, "actions_asked") if own and "actions_asked" in own else actions,
+            actions_asked=_read(own, "actions_asked")
+            if own and "actions_asked" in own
+            else actions,
             rewards=rewards,
             success=_read(own, "success") if own else rewards > 0,
             time=_read(own, "time") if own else times,
@@ -122,7 +124,8 @@ def read_context(demo: h5py.Group) -> EpisodeContext:
         description = json.loads(demo[OWN].attrs["description"])
         return EpisodeContext(
             features={
-                name: Feature.from_json(feature) for name, feature in description["features"].items()
+                name: Feature.from_json(feature)
+                for name, feature in description["features"].items()
             },
             action=ActionFeature.from_json(description["action"]),
             task=description["task"],
@@ -164,7 +167,12 @@ def _write(group: h5py.Group, key: str, values: Array, one_frame_a_chunk: bool =
         group.create_dataset(key, data=array, chunks=(1, *array.shape[1:]), compression="lzf")
     else:
         group.create_dataset(
-            key, data=array, chunks=array.shape, compression="gzip", compression_opts=4, shuffle=True
+            key,
+            data=array,
+            chunks=array.shape,
+            compression="gzip",
+            compression_opts=4,
+            shuffle=True,
         )
 
 

@@ -52,7 +52,9 @@ class Windows:
         indices = dataset.split(split)
         episodes = list(dataset.episodes(indices))
         if not episodes:
-            raise DatasetError(f"{dataset.path} has no episodes in its split {split!r}; record more")
+            raise DatasetError(
+                f"{dataset.path} has no episodes in its split {split!r}; record more"
+            )
         for index, episode in zip(indices, episodes, strict=True):
             for name in (*inputs, "action"):
                 values = episode.actions if name == "action" else episode.observations[name]
@@ -71,7 +73,10 @@ class Windows:
             np.concatenate([episode.actions for episode in episodes]).astype(np.float32)
         ).to(device)
         starts = np.concatenate(
-            [np.full(len(episode), first) for episode, first in zip(episodes, _firsts(episodes), strict=True)]
+            [
+                np.full(len(episode), first)
+                for episode, first in zip(episodes, _firsts(episodes), strict=True)
+            ]
         )
         present = np.arange(len(starts))[:, None] + np.arange(1 - history, 1)
         self._rows = torch.from_numpy(np.maximum(present, starts[:, None])).to(device)

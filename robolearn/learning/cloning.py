@@ -16,6 +16,7 @@ from robolearn.learning.run import Run
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
+
 def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress) -> Policy:
     """Train a policy, from the run's newest checkpoint if it has one, and save it in the run.
 
@@ -42,9 +43,10 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
     train = Windows(dataset, inputs, history, "train", device)
     valid = Windows(dataset, inputs, history, "valid", device) if dataset.split("valid") else None
 
-    learner = Learner(schema, config, train, device)
-    learner.load_state_dict(run.newest_checkpoint())
-    with run.metrics(learner.step) as metrics:
+    with torch.random.fork_rng(), run.metrics() as metrics:
+        learner = Learner(schema, config, train, device)
+        learner.load_state_dict(run.newest_checkpoint())
+        metrics.go_on_from(learner.step)
         try:
             while learner.step < config.steps:
                 losses = learner.update()
@@ -68,6 +70,8 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
 class Learner:
     """A policy, its optimiser and the order of its batches: all that changes while training.
 
+    Dropout draws from torch's own generator, which is seeded here and is part of the state.
+
     Args:
         schema: of the policy.
         config: how to train.
@@ -80,9 +84,8 @@ class Learner:
     ) -> None:
         self._config = config
         self._windows = windows
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            self._policy = Policy(schema, config.policy).to(device)
+        torch.manual_seed(config.seed)
+        self._policy = Policy(schema, config.policy).to(device)
         self._policy.fit_normalization(windows)
         self.average = copy.deepcopy(self._policy).eval()
         self._optimizer = torch.optim.AdamW(
@@ -109,7 +112,7 @@ class Learner:
         frames = torch.randint(len(self._windows), (self._config.batch,), generator=self._order)
         losses = self._policy.losses(self._windows.batch(frames.to(self._windows.actions.device)))
         self._optimizer.zero_grad()
-        losses["total"].backward()  # type: ignore[no-untyped-call]
+        losses["total"].backward()
         torch.nn.utils.clip_grad_norm_(self._policy.parameters(), self._config.gradient_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
@@ -122,8 +125,8 @@ class Learner:
     def _update_average(self) -> None:
         # Early on, the average follows the weights closely: it must not remember the random start.
         keep = min(self._config.average, (1 + self.step) / (10 + self.step))
-        averaged, current = list(self.average.parameters()), list(self._policy.parameters())
-        torch._foreach_lerp_(averaged, current, 1 - keep)
+        averaged: list[torch.Tensor] = list(self.average.parameters())
+        torch._foreach_lerp_(averaged, list[torch.Tensor](self._policy.parameters()), 1 - keep)
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Everything that `load_state_dict` needs to go on, as tensors by name."""
@@ -132,6 +135,7 @@ class Learner:
         for index, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
         state["order"] = self._order.get_state()
+        state["dropout"] = torch.get_rng_state()
         state["step"] = torch.tensor(self.step)
         return state
 
@@ -152,7 +156,8 @@ class Learner:
             self.average.load_state_dict(_below("average.", state))
             optimizer_state = self._optimizer.state_dict() | {"state": moments}
             self._optimizer.load_state_dict(optimizer_state)
-            self._order.set_state(state["order"].cpu())
+            self._order.set_state(state["order"])
+            torch.set_rng_state(state["dropout"])
             self.step = int(state["step"])
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(f"the checkpoint is of another network: {error}") from error

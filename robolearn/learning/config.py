@@ -34,7 +34,7 @@ class CloningConfig:
     """
 
     policy: PolicyConfig = field(default_factory=PolicyConfig)
-    steps: Count = 4000
+    steps: Count = 2000
     batch: Count = 256
     learning_rate: Positive = 1e-3
     warmup: Annotated[int, Field(ge=0)] = 200
@@ -42,7 +42,7 @@ class CloningConfig:
     gradient_norm: Positive = 10.0
     average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     log_every: Count = 100
-    checkpoint_every: Count = 1000
+    checkpoint_every: Count = 500
     seed: Annotated[int, Field(ge=0)] = 0
 
     __pydantic_config__ = STRICT

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from pydantic import TypeAdapter, ValidationError
 from scipy.stats import binomtest
 
 from robolearn.agents.policy import PolicyAgent
@@ -17,8 +18,11 @@ from robolearn.control.simulation import record_episodes
 from robolearn.environments.task import SimTask
 from robolearn.episodes.dataset import DatasetWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.errors import PolicyError
+from robolearn.folders import write_text
 from robolearn.learning.progress import Progress
 from robolearn.policies.checkpoint import load_policy
+
 
 def wilson_interval(successes: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a success rate (Wilson 1927, without continuity correction).
@@ -63,7 +67,7 @@ class Evaluation:
         low, high = self.interval
         return (
             f"success {sum(self.successes)} of {len(self.successes)} episodes = {self.rate:.0%}, "
-            f"95 % interval {low:.0%} to {high:.0%} (Wilson); still held at the end: {sum(self.held)}"
+            f"95 % Wilson interval {low:.0%} to {high:.0%}; still held at the end: {sum(self.held)}"
         )
 
     def to_json(self) -> dict[str, object]:
@@ -76,20 +80,19 @@ class Evaluation:
 
     @classmethod
     def read(cls, path: Path) -> Evaluation:
-        """What `write` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return cls(
-            **{
-                field.name: tuple(data[field.name]) if isinstance(data[field.name], list) else data[field.name]
-                for field in dataclasses.fields(cls)
-            }
-        )
+        """What `write` wrote.
+
+        Raises:
+            PolicyError: the file is damaged.
+        """
+        try:
+            return TypeAdapter(cls).validate_json(path.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise PolicyError(f"{path}: no readable evaluation; evaluate again") from error
 
     def write(self, path: Path) -> None:
         """Write as JSON; the file appears when it is complete."""
-        staged = path.with_name(f".{path.name}.part")
-        staged.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
-        staged.rename(path)
+        write_text(path, json.dumps(self.to_json(), indent=2) + "\n")
 
 
 def evaluate(
@@ -122,7 +125,13 @@ def evaluate(
     seeds = range(first_seed, first_seed + episodes)
     outcomes: list[Outcome] = []
     for result in record_episodes(
-        task, partial(load_agent, policy, target), "policy", seeds, record, lambda outcome: True, processes
+        task,
+        partial(load_agent, policy, target),
+        "policy",
+        seeds,
+        record,
+        lambda outcome: True,
+        processes,
     ):
         outcomes.append(result.outcome)
         done = sum(bool(outcome.success) for outcome in outcomes)

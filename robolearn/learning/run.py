@@ -8,6 +8,7 @@
       checkpoints/       where training can be resumed
       metrics.jsonl      one line of figures each few steps; the same as TensorBoard events
       evaluation.json    how good the policy is
+      evaluation/        the episodes that say so, a dataset
       report.html        all of this to look at
 """
 
@@ -15,9 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,8 +29,9 @@ from safetensors.torch import load_file, save_file
 
 import robolearn
 from robolearn.errors import FolderInUse, TrainingError
+from robolearn.folders import claimed, commit, write_text
 from robolearn.learning.config import CloningConfig
-from robolearn.policies.checkpoint import commit_folder, save_policy
+from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.policy import Policy
 from robolearn.shelf import read_toml
 
@@ -50,13 +50,16 @@ class Run:
         self.config = path / "config.toml"
         self.policy = path / "policy"
         self.evaluation = path / "evaluation.json"
+        self.evaluation_episodes = path / "evaluation"
         self.report = path / "report.html"
         self._checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
 
     @classmethod
     @contextlib.contextmanager
-    def train(cls, path: Path, config: CloningConfig, dataset: Path, *, resume: bool) -> Iterator[Run]:
+    def train(
+        cls, path: Path, config: CloningConfig, dataset: Path, *, resume: bool
+    ) -> Iterator[Run]:
         """Make a run folder, or open one to go on, and keep others from writing to it meanwhile.
 
         Args:
@@ -70,37 +73,29 @@ class Run:
             TrainingError: it is to be resumed with another config; names the keys that differ.
         """
         run = cls(path)
-        if path.exists() and not path.is_dir():
-            raise FolderInUse(f"{path} is a file; name a folder for the run")
-        if path.is_dir() and any(path.iterdir()) and not (resume and run.config.is_file()):
-            advice = "add --resume to go on with it, or name another" if run.config.is_file() else "name another"
-            raise FolderInUse(f"the folder {path} is in use: {advice}")
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path, os.O_RDONLY)
-        try:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise FolderInUse(f"another process is training in {path}; wait for it or stop it") from error
+        if run.config.is_file() and not resume:
+            raise FolderInUse(
+                f"the folder {path} is in use: add --resume to go on with it, or name another"
+            )
+        with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
                 run._require_same(config)
             else:
                 run._write_config(config, dataset)
             yield run
-        finally:
-            os.close(lock)
 
     def _write_config(self, config: CloningConfig, dataset: Path) -> None:
         text = tomli_w.dumps(dataclasses.asdict(config))
-        self.config.write_text(
+        write_text(
+            self.config,
             f"# robolearn {robolearn.__version__}\n"
             f"# robolearn train {dataset} --config {self.config} --to RUN\n\n{text}",
-            encoding="utf-8",
         )
 
     def _require_same(self, config: CloningConfig) -> None:
         before, now = (
-            _flat(dataclasses.asdict(value)) for value in (read_toml(self.config, CloningConfig), config)
+            _flat(dataclasses.asdict(value))
+            for value in (read_toml(self.config, CloningConfig), config)
         )
         differing = [key for key in before if before[key] != now[key]]
         if differing:
@@ -122,7 +117,8 @@ class Run:
             return load_file(folders[-1] / _STATE)
         except (OSError, SafetensorError) as error:
             raise TrainingError(
-                f"{folders[-1]}: no readable checkpoint: {error}; remove it to go on from an earlier one"
+                f"{folders[-1]}: no readable checkpoint: {error}; "
+                "remove it to go on from an earlier one"
             ) from error
 
     def save_checkpoint(self, step: int, state: Mapping[str, torch.Tensor]) -> None:
@@ -134,7 +130,7 @@ class Run:
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
         save_file({name: value.contiguous() for name, value in state.items()}, staged / _STATE)
-        commit_folder(staged, folder)
+        commit(staged, folder)
         for older in sorted(self._checkpoints.glob("step_*"))[:-2]:
             shutil.rmtree(older)
 
@@ -145,47 +141,46 @@ class Run:
         shutil.rmtree(self._checkpoints, ignore_errors=True)
 
     @contextlib.contextmanager
-    def metrics(self, step: int) -> Iterator[Metrics]:
-        """Where figures are written.
-
-        Args:
-            step: to go on from; what was written after it, before a crash, is dropped.
-        """
-        kept = [row for row in self.read_metrics() if row["step"] <= step]
-        self._metrics.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        # TensorBoard takes a second to import, which commands that only look at a run need not wait for.
+    def metrics(self) -> Iterator[Metrics]:
+        """Where figures are written while training."""
+        # TensorBoard takes a second to import; who only looks at a run need not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 
-        with (
-            self._metrics.open("a", encoding="utf-8") as file,
-            SummaryWriter(str(self.path / "tensorboard"), purge_step=step or None) as events,  # type: ignore[no-untyped-call]
-        ):
-            yield Metrics(file, events)
+        with SummaryWriter(str(self.path / "tensorboard")) as events:
+            yield Metrics(self._metrics, events)
 
     def read_metrics(self) -> list[dict[str, float]]:
-        """The lines of ``metrics.jsonl``. One that was cut off by a crash is left out."""
-        if not self._metrics.is_file():
-            return []
-        rows = []
-        for line in self._metrics.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                rows.append(json.loads(line))
-        return rows
+        """The lines of ``metrics.jsonl``."""
+        return _read_json_lines(self._metrics)
 
 
 class Metrics:
-    """Figures of a training step, as JSON lines and as TensorBoard events."""
+    """Figures of training steps, as JSON lines and as TensorBoard events."""
 
-    def __init__(self, file: Any, events: Any) -> None:
-        self._file = file
+    def __init__(self, path: Path, events: Any) -> None:
+        self._path = path
         self._events = events
+
+    def go_on_from(self, step: int) -> None:
+        """Drop what a run that was killed had written after the step it is resumed from."""
+        kept = [row for row in _read_json_lines(self._path) if row["step"] <= step]
+        self._path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Write the values of one step."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **values}) + "\n")
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
+
+
+def _read_json_lines(path: Path) -> list[dict[str, float]]:
+    """A last line that was cut off by a crash is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            rows.append(json.loads(line))
+    return rows
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

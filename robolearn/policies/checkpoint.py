@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from robolearn.errors import PolicyError
+from robolearn.folders import commit
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -49,7 +49,7 @@ def save_policy(policy: Policy, folder: Path) -> None:
         "schema": policy.schema.to_json(),
     }
     (staged / _CONFIG).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    commit_folder(staged, folder)
+    commit(staged, folder)
 
 
 def load_policy(folder: Path) -> Policy:
@@ -70,7 +70,9 @@ def load_policy(folder: Path) -> Policy:
         description = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]
         if version != FORMAT_VERSION:
-            raise PolicyError(f"{path}: format version {version}, and this robolearn reads {FORMAT_VERSION}")
+            raise PolicyError(
+                f"{path}: format version {version}, and this robolearn reads {FORMAT_VERSION}"
+            )
         config = TypeAdapter(PolicyConfig).validate_python(description["policy"])
         policy = Policy(PolicySchema.from_json(description["schema"]), config)
     except (ValueError, KeyError, TypeError, ValidationError) as error:
@@ -80,18 +82,3 @@ def load_policy(folder: Path) -> Policy:
     except (OSError, SafetensorError, RuntimeError) as error:
         raise PolicyError(f"{folder / _WEIGHTS}: no readable weights: {error}") from error
     return policy.eval()
-
-
-def commit_folder(staged: Path, folder: Path) -> None:
-    """Give a complete folder its name, once what it holds is on the disk.
-
-    Raises:
-        OSError: a folder of that name is there and not empty.
-    """
-    for path in (*staged.rglob("*"), staged):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    staged.rename(folder)

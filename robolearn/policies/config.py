@@ -18,6 +18,7 @@ class PolicyConfig:
         inputs: observation features that it sees; none named means all that are no images.
         history: K, frames that it sees at once, the present one included.
         hidden: widths of the layers between observations and heads.
+        dropout: share of each layer's outputs that is silenced while training.
         modes: Gaussians in the mixture over the arm's action.
         least_scale: least standard deviation of each, in units of the demonstrations' own.
         gripper_weight: of the gripper's loss beside the arm's.
@@ -25,7 +26,8 @@ class PolicyConfig:
 
     inputs: tuple[str, ...] = ()
     history: Annotated[int, Field(ge=1)] = 3
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (512, 512)
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)] = (256, 256)
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
     modes: Annotated[int, Field(ge=1)] = 5
     least_scale: Annotated[float, Field(gt=0)] = 0.05
     gripper_weight: Annotated[float, Field(ge=0)] = 1.0

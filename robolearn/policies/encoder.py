@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
@@ -23,9 +24,12 @@ class StateEncoder(nn.Module):
         inputs: the vectors by feature name.
         history: K.
         hidden: widths of the layers.
+        dropout: share of each layer's outputs that is silenced while training.
     """
 
-    def __init__(self, inputs: Mapping[str, Feature], history: int, hidden: tuple[int, ...]) -> None:
+    def __init__(
+        self, inputs: Mapping[str, Feature], history: int, hidden: tuple[int, ...], dropout: float
+    ) -> None:
         super().__init__()
         self._names = tuple(inputs)
         self._quaternions: list[int] = []
@@ -36,8 +40,8 @@ class StateEncoder(nn.Module):
         self.normalizer = Normalizer(size + 2 * len(self._quaternions))
         widths = (history * self.normalizer.mean.numel(), *hidden)
         layers: list[nn.Module] = []
-        for width_in, width_out in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Linear(width_in, width_out), nn.ReLU()]
+        for width_in, width_out in itertools.pairwise(widths):
+            layers += [nn.Linear(width_in, width_out), nn.ReLU(), nn.Dropout(dropout)]
         self.layers = nn.Sequential(*layers)
         self.width = widths[-1]
 
@@ -62,7 +66,7 @@ class StateEncoder(nn.Module):
 
 
 def _rotation_6d(quaternion: torch.Tensor) -> torch.Tensor:
-    """(..., 4) unit quaternion (x, y, z, w) → (..., 6): the rotated x axis, then the rotated y axis."""
+    """(..., 4) unit quaternion (x, y, z, w) → (..., 6): the rotated x axis, then y axis."""
     x, y, z, w = quaternion.unbind(-1)
     return torch.stack(
         [

@@ -9,7 +9,7 @@ from torch.nn import functional
 
 
 class MixtureHead(nn.Module):
-    """A mixture of Gaussians: p(a) = Σ_m w_m N(a; μ_m, diag σ_m²) (Bishop 1994, mixture density networks).
+    """A mixture of Gaussians (Bishop 1994): p(a) = Σ_m w_m N(a; μ_m, diag σ_m²).
 
     Args:
         width: of the feature vector.
@@ -33,7 +33,9 @@ class MixtureHead(nn.Module):
         return MixtureSameFamily(
             Categorical(logits=self.weights(features), validate_args=False),
             Independent(
-                Normal(means, scales + self._least_scale, validate_args=False), 1, validate_args=False
+                Normal(means, scales + self._least_scale, validate_args=False),
+                1,
+                validate_args=False,
             ),
             validate_args=False,
         )

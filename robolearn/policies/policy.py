@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.distributions import Bernoulli, Categorical, Independent, MixtureSameFamily
+from torch.distributions import Bernoulli, MixtureSameFamily
 
 from robolearn.episodes.windows import Batch, Windows
 from robolearn.policies.config import PolicyConfig
@@ -48,15 +48,13 @@ class ActionDistribution:
     @property
     def mode_weights(self) -> torch.Tensor:
         """(B, M) weights of the mixture."""
-        categorical = self.arm.mixture_distribution
-        weights: torch.Tensor = categorical.probs if isinstance(categorical, Categorical) else categorical.mean
+        weights: torch.Tensor = self.arm.mixture_distribution.probs
         return weights
 
     @property
     def mode_actions(self) -> torch.Tensor:
         """(B, M, A_arm) means of the mixture's Gaussians, in the environment's units."""
-        components = self.arm.component_distribution
-        means: torch.Tensor = components.mean if isinstance(components, Independent) else components.mean
+        means: torch.Tensor = self.arm.component_distribution.mean
         return self.policy.arm_normalizer.inverse(means)
 
     def most_likely(self) -> torch.Tensor:
@@ -88,9 +86,11 @@ class Policy(nn.Module):
         self.register_buffer("_high", high, persistent=False)
         self._low: torch.Tensor
         self._high: torch.Tensor
-        self.encoder = StateEncoder(schema.inputs, config.history, config.hidden)
+        self.encoder = StateEncoder(schema.inputs, config.history, config.hidden, config.dropout)
         self.arm_normalizer = Normalizer(len(self._arm))
-        self.arm_head = MixtureHead(self.encoder.width, len(self._arm), config.modes, config.least_scale)
+        self.arm_head = MixtureHead(
+            self.encoder.width, len(self._arm), config.modes, config.least_scale
+        )
         self.gripper_head = GripperHead(self.encoder.width, len(self._gripper))
 
     def fit_normalization(self, windows: Windows) -> None:

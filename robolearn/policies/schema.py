@@ -46,7 +46,8 @@ class PolicySchema:
         for name in inputs:
             if name not in vectors:
                 raise FeatureMismatch(
-                    f"the policy's input {name!r} is no vector of the dataset, which has {', '.join(vectors)}"
+                    f"the policy's input {name!r} is no vector of the dataset; "
+                    f"there are {', '.join(vectors)}"
                 )
         chosen = {name: vectors[name] for name in inputs or vectors}
         if not chosen:
@@ -71,7 +72,9 @@ class PolicySchema:
             elif offered.shape != feature.shape:
                 differences.append(f"{name} is {offered.shape}, not {feature.shape}")
             elif offered.names != feature.names:
-                differences.append(f"{name} has other elements: {offered.names}, not {feature.names}")
+                differences.append(
+                    f"{name} has other elements: {offered.names}, not {feature.names}"
+                )
         if context.action.shape != self.action.shape:
             differences.append(f"action is {context.action.shape}, not {self.action.shape}")
         elif context.action != self.action:

@@ -1,0 +1,95 @@
+"""What all commands share: their arguments' parsing and two options."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from robolearn.cli.console import Console
+from robolearn.errors import ConfigurationError
+from robolearn.shelf import validate
+
+_HELP_TEXT_INDENT = " " * 8
+
+
+class Stopped(Exception):
+    """The user pressed Ctrl-C; the message says what is kept and how to go on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(ABC):
+    """One command with its arguments.
+
+    Attributes:
+        json: print the result as JSON on standard output, for machines.
+        debug: show the traceback of an error.
+    """
+
+    json: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    debug: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+
+    @abstractmethod
+    def run(self) -> int:
+        """Do it and return the exit status."""
+
+    @classmethod
+    def defaults(cls, arguments: Sequence[str]) -> Any:  # noqa: ARG003  for those who look at them
+        """An instance with what the command line leaves out; None for the class's own."""
+        return None
+
+    @property
+    def console(self) -> Console:
+        return Console(as_json=self.json)
+
+
+def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> C:
+    """A command from its command line.
+
+    Args:
+        command: its class.
+        name: for the help.
+        arguments: that follow the name.
+
+    Raises:
+        ConfigurationError: an argument is unknown, missing or out of its range.
+        SystemExit: 0, after ``--help``.
+    """
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            parsed: C = tyro.cli(
+                command,
+                args=list(arguments),
+                prog=name,
+                default=command.defaults(arguments),
+                config=(tyro.conf.FlagCreatePairsOff,),
+            )
+    except SystemExit as exit_:
+        if exit_.code == 0:
+            raise
+        raise ConfigurationError(f"{_one_line(complaint.getvalue())} (see {name} --help)") from None
+    return validate(parsed)
+
+
+def _one_line(box: str) -> str:
+    """What tyro says in its box, without the help texts that it repeats there, indented."""
+    rows = [line[2:-1].rstrip() for line in box.splitlines() if line.startswith("│")]
+    sections: list[list[str]] = [[]]
+    for row in rows:
+        if set(row) == {"─"}:
+            sections.append([])
+        elif not row.startswith(_HELP_TEXT_INDENT):
+            sections[-1].append(row.strip())
+    messages = [" ".join(section) for section in sections]
+    return "; ".join(
+        re.sub(r"^Missing from .*?:", "missing:", message)
+        for message in messages
+        if message and not message.startswith("For full helptext")
+    )

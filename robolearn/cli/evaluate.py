@@ -1,0 +1,82 @@
+"""``robolearn evaluate``."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from pydantic import Field
+
+from robolearn.cli.command import Command, Stopped
+from robolearn.cli.main import ANSWER_IS_NO, DONE
+from robolearn.control.simulation import FIRST_EVALUATION_SEED
+from robolearn.control.workers import available_cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Command):
+    """Try a policy in the simulator and give its success rate.
+
+    The episodes are recorded in the folder given, beside evaluation.json.
+
+    Example: robolearn evaluate runs/lift --on sim:lift --episodes 50 --require 0.9
+
+    Attributes:
+        run_folder: a run, or a policy folder.
+        on: what to drive: sim:NAME, or the path of a task's TOML file.
+        episodes: how many.
+        seed: of the first episode; no demonstration is recorded with one of a million or more.
+        require: exit with status 1 when the success rate is below this.
+        processes: simulators at once; they do not change the result.
+    """
+
+    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]
+    on: str
+    episodes: Annotated[int, Field(ge=1)] = 50
+    seed: Annotated[int, Field(ge=0)] = FIRST_EVALUATION_SEED
+    require: Annotated[float | None, Field(ge=0, le=1)] = None
+    processes: Annotated[int, Field(ge=1)] = available_cores()
+
+    def run(self) -> int:
+        from robolearn.environments.task import load_task
+        from robolearn.episodes.dataset import DatasetWriter
+        from robolearn.learning.evaluation import evaluate
+        from robolearn.learning.run import Run
+        from robolearn.policies.checkpoint import load_policy
+        from robolearn.viewing.report import write_report
+
+        task = load_task(self.on)
+        load_policy(self.run_folder)
+        run = Run(self.run_folder)
+        run.evaluation.unlink(missing_ok=True)
+        shutil.rmtree(run.evaluation_episodes, ignore_errors=True)
+        with DatasetWriter(run.evaluation_episodes) as record:
+            try:
+                with self.console.progress(f"evaluating on {self.on}") as progress:
+                    evaluation = evaluate(
+                        self.run_folder,
+                        task,
+                        self.on,
+                        self.episodes,
+                        self.seed,
+                        min(self.processes, self.episodes),
+                        record,
+                        progress,
+                    )
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"{len(record)} of {self.episodes} episodes are kept in {record.path}; "
+                    "there is no success rate without the others"
+                ) from None
+        evaluation.write(run.evaluation)
+        report = write_report(run)
+        self.console.say(f"{evaluation}")
+        self.console.say(f"episodes in {run.evaluation_episodes}; report in {report}")
+        self.console.result(evaluation.to_json() | {"report": report})
+        if self.require is not None and evaluation.rate < self.require:
+            self.console.say(f"below the {self.require:.0%} that were required")
+            return ANSWER_IS_NO
+        return DONE

@@ -1,0 +1,121 @@
+"""The `robolearn` command. Imports nothing slow: a command is imported when it is used."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from robolearn import __version__
+
+if TYPE_CHECKING:
+    from robolearn.cli.command import Command
+
+DONE, ANSWER_IS_NO, WRONG_REQUEST, STOPPED = 0, 1, 2, 130
+"""Exit status: done; done, and the answer is no; cannot be done as asked; stopped by Ctrl-C."""
+
+COMMANDS = {
+    "quickstart": ("Quickstart", "record, train, evaluate and look at a first policy"),
+    "record": ("Record", "record demonstrations"),
+    "info": ("Info", "say what a dataset holds"),
+    "train": ("Train", "clone a policy from demonstrations"),
+    "evaluate": ("Evaluate", "try a policy in the simulator and give its success rate"),
+    "view": ("View", "look at a dataset in Rerun, or at the report of a run"),
+}
+"""Class and summary of each command; its module has the command's name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command.
+
+    Args:
+        arguments: what follows ``robolearn`` on the command line.
+
+    Returns:
+        The exit status.
+    """
+    name, *rest = [argument for argument in arguments if argument != "--debug"] or ["--help"]
+    if name in {"-h", "--help", "help"}:
+        sys.stdout.write(_help())
+        return DONE
+    if name == "--version":
+        sys.stdout.write(f"robolearn {__version__}\n")
+        return DONE
+    if name not in COMMANDS:
+        return _fail(f"there is no command {name!r}; the commands are {', '.join(COMMANDS)}")
+    return _guarded(name, rest, debug="--debug" in arguments)
+
+
+def make_command(name: str, arguments: Sequence[str]) -> Command:
+    """A command from its command line.
+
+    Args:
+        name: one of `COMMANDS`.
+        arguments: that follow the name.
+
+    Raises:
+        ConfigurationError: the arguments do not fit.
+        SystemExit: 0, after ``--help``.
+    """
+    from robolearn.cli.command import parse
+
+    command: type[Command] = getattr(
+        importlib.import_module(f"robolearn.cli.{name}"), COMMANDS[name][0]
+    )
+    return parse(command, f"robolearn {name}", arguments)
+
+
+def _guarded(name: str, arguments: Sequence[str], *, debug: bool) -> int:
+    """Turn what a user can cause into one line and a status."""
+    from robolearn.errors import RobolearnError
+
+    try:
+        # Imported here, so that a Ctrl-C during a slow import also ends in one line.
+        from robolearn.cli.command import Stopped
+
+        try:
+            return make_command(name, arguments).run()
+        except Stopped as stopped:
+            return _fail(str(stopped), STOPPED, "stopped")
+    except KeyboardInterrupt:
+        return _fail("nothing was changed that was finished before", STOPPED, "stopped")
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone; Python would complain at exit
+        return WRONG_REQUEST
+    except RobolearnError as error:
+        if debug:
+            raise
+        return _fail(str(error))
+    except OSError as error:
+        if debug:
+            raise
+        if error.errno == errno.ENOSPC:
+            return _fail(
+                "the disk is full; free some space and run the same command again, "
+                "what was finished before is intact"
+            )
+        return _fail(str(error))
+
+
+def _fail(message: str, status: int = WRONG_REQUEST, kind: str = "error") -> int:
+    sys.stderr.write(f"robolearn: {kind}: {' '.join(message.split())}\n")
+    return status
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = "\n".join(f"  {name:{width}}  {summary}" for name, (_, summary) in COMMANDS.items())
+    return (
+        "robolearn: a robot arm goes from demonstrations to a working policy\n\n"
+        f"usage: robolearn COMMAND ...\n\n{lines}\n\n"
+        "  robolearn COMMAND --help   says what a command takes, with an example\n"
+        "  robolearn --version\n\n"
+        "start here: robolearn quickstart\n"
+    )

@@ -1,0 +1,96 @@
+"""``robolearn record``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from pydantic import Field
+
+from robolearn.cli.command import Command, Stopped
+from robolearn.control.workers import available_cores
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Command):
+    """Record demonstrations into a dataset, which is made or added to.
+
+    Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
+    counted, unless --failures.
+
+    Example: robolearn record sim:lift --by scripted --to demos --episodes 20
+
+    Attributes:
+        target: what to drive: sim:NAME, or the path of a task's TOML file.
+        to: folder of the dataset.
+        by: who drives.
+        episodes: to add to the dataset.
+        seed: of the first episode; a dataset that is added to goes on with the seed after its last.
+        failures: keep episodes that fail, too.
+        cameras: to record, by the names that the simulator gives them.
+        camera_height: of their images, pixels.
+        camera_width: of their images, pixels.
+        processes: simulators at once; they do not change the result.
+    """
+
+    target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
+    to: Path
+    by: Literal["scripted"] = "scripted"
+    episodes: Annotated[int, Field(ge=1)] = 10
+    seed: Annotated[int, Field(ge=0)] = 0
+    failures: bool = False
+    cameras: tuple[str, ...] = ()
+    camera_height: Annotated[int, Field(ge=1)] = 84
+    camera_width: Annotated[int, Field(ge=1)] = 84
+    processes: Annotated[int, Field(ge=1)] = available_cores()
+
+    def run(self) -> int:
+        from robolearn.agents.scripted import ScriptedExpert
+        from robolearn.control.simulation import record_episodes, seeds_after
+        from robolearn.environments.rendering import require_gl
+        from robolearn.environments.task import load_task
+        from robolearn.episodes.dataset import DatasetWriter
+
+        task = load_task(self.target)
+        if self.cameras:
+            require_gl()
+            task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
+        kept = tried = 0
+        with DatasetWriter(self.to) as writer:
+            try:
+                with self.console.progress(f"recording {self.target}") as progress:
+                    for result in record_episodes(
+                        task,
+                        partial(ScriptedExpert, task),
+                        self.by,
+                        seeds_after(writer, self.seed),
+                        writer,
+                        keep=lambda outcome: self.failures or bool(outcome.success_at_end),
+                        processes=min(self.processes, self.episodes),
+                    ):
+                        tried += 1
+                        kept += result.kept
+                        progress(kept, self.episodes, f"{tried - kept} failed")
+                        if kept == self.episodes:
+                            break
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"{kept} new episodes are kept, {self.to} has {len(writer)}; "
+                    "record again to add more"
+                ) from None
+            self.console.say(
+                f"{kept} episodes recorded ({tried - kept} more were thrown away as failed); "
+                f"{self.to} has {len(writer)}"
+            )
+            self.console.result(
+                {
+                    "dataset": self.to,
+                    "recorded": kept,
+                    "failed": tried - kept,
+                    "episodes": len(writer),
+                }
+            )
+        return 0

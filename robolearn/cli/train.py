@@ -1,0 +1,77 @@
+"""``robolearn train``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from robolearn.cli.command import Command, Stopped
+from robolearn.learning.config import CloningConfig
+from robolearn.shelf import read_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Command):
+    """Clone a policy from demonstrations.
+
+    Example: robolearn train datasets/lift --to runs/lift --steps 2000 --policy.history 3
+
+    Attributes:
+        dataset: a dataset folder, or an HDF5 file in robomimic's layout.
+        to: the run folder, which is made.
+        config: a TOML file with the options below, such as the config.toml of another run; what the
+            command line names goes before it.
+        resume: go on with the training that the run folder holds.
+        cloning: how to train.
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    to: Path
+    config: Path | None = None
+    resume: bool = False
+    cloning: Annotated[CloningConfig, tyro.conf.arg(name="")] = field(default_factory=CloningConfig)
+
+    @classmethod
+    def defaults(cls, arguments: Sequence[str]) -> Train | None:
+        given = [
+            Path(argument.removeprefix("--config="))
+            if argument.startswith("--config=")
+            else Path(following)
+            for argument, following in zip(arguments, [*arguments[1:], ""], strict=True)
+            if argument.startswith("--config=") or (argument == "--config" and following)
+        ]
+        if not given:
+            return None
+        missing = dict.fromkeys(("dataset", "to"), tyro.MISSING)
+        return cls(**missing, config=given[-1], cloning=read_toml(given[-1], CloningConfig))
+
+    def run(self) -> int:
+        from robolearn.episodes.dataset import Dataset
+        from robolearn.learning.cloning import clone
+        from robolearn.learning.run import Run
+        from robolearn.viewing.report import write_report
+
+        dataset = Dataset(self.dataset)
+        with Run.train(self.to, self.cloning, self.dataset, resume=self.resume) as run:
+            try:
+                with self.console.progress("training") as progress:
+                    clone(dataset, run, self.cloning, progress)
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"a checkpoint is in {self.to}; the same command with --resume goes on"
+                ) from None
+            last = run.read_metrics()[-1]
+            report = write_report(run, dataset)
+        losses = {name: value for name, value in last.items() if name.endswith("/total")}
+        text = ", ".join(
+            f"{name.removesuffix('/total')} {value:.3f}" for name, value in losses.items()
+        )
+        self.console.say(f"policy in {run.policy} (loss: {text}); report in {report}")
+        self.console.result(
+            {"run": self.to, "policy": run.policy, "report": report, "metrics": last}
+        )
+        return 0
