@@ -59,11 +59,15 @@ def commit(staged: Path, final: Path) -> None:
     _sync(final.parent)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file, which appears or is replaced only when it is complete."""
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write a file, which appears or is replaced only when it is complete.
+
+    Raises:
+        OSError: the disk is full, or the file cannot be written.
+    """
     staged = path.with_name(f".{path.name}.part")
     try:
-        staged.write_text(text, encoding="utf-8")
+        staged.write_bytes(content if isinstance(content, bytes) else content.encode())
         commit(staged, path)
     finally:
         staged.unlink(missing_ok=True)

@@ -18,7 +18,7 @@ from robolearn.cli.command import Command, Stopped
 from robolearn.cli.main import make_command
 from robolearn.control.workers import available_cores
 from robolearn.errors import FolderInUse
-from robolearn.folders import claimed, write_text
+from robolearn.folders import claimed, write_file
 from robolearn.learning.config import CloningConfig
 from robolearn.shelf import STRICT, read_toml
 
@@ -154,7 +154,7 @@ class Quickstart(Command):
         marker = self.out / _REQUEST
         with claimed(self.out, "quickstart", marker=_REQUEST):
             if not marker.is_file():
-                write_text(marker, tomli_w.dumps(asdict(request)))
+                write_file(marker, tomli_w.dumps(asdict(request)))
             elif (before := read_toml(marker, Request)) != request:
                 options = " ".join(f"--{key} {value}" for key, value in asdict(before).items())
                 raise FolderInUse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,9 @@ from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
 from robolearn.control.workers import available_cores
+
+_HOPELESS = 30
+"""Failures at the beginning after which nothing better is expected."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +57,7 @@ class Record(Command):
         from robolearn.environments.rendering import require_gl
         from robolearn.environments.task import load_task
         from robolearn.episodes.dataset import DatasetWriter
+        from robolearn.errors import SimulationError
 
         task = load_task(self.target)
         if self.cameras:
@@ -61,21 +66,31 @@ class Record(Command):
         kept = tried = 0
         with DatasetWriter(self.to) as writer:
             try:
-                with self.console.progress(f"recording {self.target}") as progress:
-                    for result in record_episodes(
-                        task,
-                        partial(ScriptedExpert, task),
-                        self.by,
-                        seeds_after(writer, self.seed),
-                        writer,
-                        keep=lambda outcome: self.failures or bool(outcome.success_at_end),
-                        processes=min(self.processes, self.episodes),
-                    ):
+                with (
+                    self.console.progress(f"recording {self.target}") as progress,
+                    closing(
+                        record_episodes(
+                            task,
+                            partial(ScriptedExpert, task),
+                            self.by,
+                            seeds_after(writer, self.seed),
+                            writer,
+                            keep=lambda outcome: self.failures or bool(outcome.success_at_end),
+                            processes=min(self.processes, self.episodes),
+                        )
+                    ) as results,
+                ):
+                    for result in results:
                         tried += 1
                         kept += result.kept
                         progress(kept, self.episodes, f"{tried - kept} failed")
                         if kept == self.episodes:
                             break
+                        if not kept and tried == _HOPELESS:
+                            raise SimulationError(
+                                f"{self.by} failed in each of the first {tried} episodes: mend "
+                                "the task's [expert], or look at them with --failures"
+                            )
             except KeyboardInterrupt:
                 raise Stopped(
                     f"{kept} new episodes are kept, {self.to} has {len(writer)}; "

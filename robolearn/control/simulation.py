@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,8 +64,7 @@ def record_episodes(
     writer: DatasetWriter,
     keep: Callable[[Outcome], bool],
     processes: int,
-    rate: float | None = None,
-) -> Iterator[SeededOutcome]:
+) -> Generator[SeededOutcome]:
     """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
 
     The same seeds give the same dataset, whatever the number of processes.
@@ -78,25 +77,17 @@ def record_episodes(
         writer: of the dataset.
         keep: which episodes are kept.
         processes: simulators at once.
-        rate: control steps a second; None goes as fast as the simulator can.
     """
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
-    started: list[tuple[int, Path]] = []
-
-    def remembered() -> Iterator[tuple[int, Path]]:
-        for job in jobs:
-            started.append(job)
-            yield job
-
-    worker = partial(_simulator, task, make_agent, agent_name, rate)
-    for number, outcome in enumerate(run_in_order(worker, remembered(), processes)):
-        seed, staged = started[number]
-        kept = keep(outcome)
-        if kept:
-            writer.commit(staged)
-        else:
-            staged.unlink()
-        yield SeededOutcome(seed, outcome, kept)
+    simulator = partial(_simulator, task, make_agent, agent_name)
+    with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
+        for seed, staged, outcome in episodes:
+            kept = keep(outcome)
+            if kept:
+                writer.commit(staged)
+            else:
+                staged.unlink()
+            yield SeededOutcome(seed, outcome, kept)
 
 
 @contextlib.contextmanager
@@ -104,20 +95,20 @@ def _simulator(
     task: SimTask,
     make_agent: Callable[[EpisodeContext], Agent],
     agent_name: str,
-    rate: float | None,
-) -> Iterator[Callable[[tuple[int, Path]], Outcome]]:
+) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome]]]:
     """A worker: one environment and one agent, used again for each episode."""
     environment = RobosuiteEnvironment(task)
     try:
         agent = make_agent(environment.context)
 
-        def run(job: tuple[int, Path]) -> Outcome:
+        def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
             seed, path = job
 
             def write(episode: Episode) -> None:
                 write_episode(episode, path)
 
-            return run_episode(environment, agent, [Recorder(write, agent_name)], rate, seed=seed)
+            recorder = Recorder(write, agent_name)
+            return seed, path, run_episode(environment, agent, [recorder], seed=seed)
 
         yield run
     finally:

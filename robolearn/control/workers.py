@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,7 +23,7 @@ def available_cores() -> int:
 
 def run_in_order[Job, Result](
     make_worker: MakeWorker[Job, Result], jobs: Iterable[Job], processes: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Do jobs in worker processes and yield the results in the order of the jobs.
 
     Each process makes one worker, before its first job. At most two jobs a process are under way:

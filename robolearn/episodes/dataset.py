@@ -23,7 +23,7 @@ import numpy as np
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext
-from robolearn.episodes.hdf5 import read_context, read_episode, write_episode
+from robolearn.episodes.hdf5 import hdf5_in_memory, read_context, read_episode, write_episode
 from robolearn.errors import DatasetError, FeatureMismatch
 from robolearn.folders import claimed, commit
 
@@ -120,8 +120,7 @@ class DatasetWriter:
         self._claim.enter_context(claimed(path, "dataset", marker=_EPISODES))
         episodes = path / _EPISODES
         episodes.mkdir(exist_ok=True)
-        for unfinished in episodes.glob(".*.part"):
-            unfinished.unlink()
+        self._discard_staged()
         self._count = count_episodes(path)
         self._write_index()
 
@@ -134,7 +133,12 @@ class DatasetWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._discard_staged()
         self._claim.close()
+
+    def _discard_staged(self) -> None:
+        for staged in (self.path / _EPISODES).glob(".*.part"):
+            staged.unlink()
 
     def __len__(self) -> int:
         return self._count
@@ -184,7 +188,7 @@ class DatasetWriter:
         staged = self.path / f".{INDEX}.part"
         staged.unlink(missing_ok=True)
         try:
-            with h5py.File(staged, "x", libver="latest") as index:
+            with hdf5_in_memory(staged) as index:
                 data = index.create_group("data")
                 total = 0
                 names = [f"demo_{number}" for number in range(len(files))]

@@ -7,8 +7,9 @@ layout lacks stands beside it in ``data/demo_0/robolearn``, where old readers do
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def write_episode(episode: Episode, path: Path, *, compress_model: bool = False)
     Raises:
         OSError: the disk is full, or the file cannot be made.
     """
-    with h5py.File(path, "x", libver="latest") as file:
+    with hdf5_in_memory(path) as file:
         data = file.create_group("data")
         data.attrs["total"] = len(episode)
         data.attrs["env_args"] = json.dumps(episode.context.env_args)
@@ -66,6 +67,23 @@ def write_episode(episode: Episode, path: Path, *, compress_model: bool = False)
         _write_timestamps(own.create_group("timestamps"), episode.timestamps)
         if episode.context.model_file is not None and compress_model:
             _write(own, "model_file", np.frombuffer(episode.context.model_file.encode(), np.uint8))
+
+
+@contextlib.contextmanager
+def hdf5_in_memory(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file that is built in memory and written at the end.
+
+    The HDF5 library crashes the process when the disk is full; writing the finished bytes raises.
+
+    Raises:
+        OSError: the disk is full, or the file is there already.
+    """
+    with h5py.File(path, "w", driver="core", backing_store=False, libver="latest") as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with path.open("xb") as target:
+        target.write(image)
 
 
 def read_episode(demo: h5py.Group) -> Episode:

@@ -19,7 +19,7 @@ from robolearn.environments.task import SimTask
 from robolearn.episodes.dataset import DatasetWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.errors import PolicyError
-from robolearn.folders import write_text
+from robolearn.folders import write_file
 from robolearn.learning.progress import Progress
 from robolearn.policies.checkpoint import load_policy
 
@@ -92,7 +92,7 @@ class Evaluation:
 
     def write(self, path: Path) -> None:
         """Write as JSON; the file appears when it is complete."""
-        write_text(path, json.dumps(self.to_json(), indent=2) + "\n")
+        write_file(path, json.dumps(self.to_json(), indent=2) + "\n")
 
 
 def evaluate(

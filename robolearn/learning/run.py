@@ -25,11 +25,11 @@ from typing import Any
 import tomli_w
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 import robolearn
 from robolearn.errors import FolderInUse, TrainingError
-from robolearn.folders import claimed, commit, write_text
+from robolearn.folders import claimed, commit, write_file
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.policy import Policy
@@ -86,7 +86,7 @@ class Run:
 
     def _write_config(self, config: CloningConfig, dataset: Path) -> None:
         text = tomli_w.dumps(dataclasses.asdict(config))
-        write_text(
+        write_file(
             self.config,
             f"# robolearn {robolearn.__version__}\n"
             f"# robolearn train {dataset} --config {self.config} --to RUN\n\n{text}",
@@ -129,7 +129,9 @@ class Run:
         staged = self._checkpoints / ".part"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
-        save_file({name: value.contiguous() for name, value in state.items()}, staged / _STATE)
+        (staged / _STATE).write_bytes(
+            save({name: value.contiguous() for name, value in state.items()})
+        )
         commit(staged, folder)
         for older in sorted(self._checkpoints.glob("step_*"))[:-2]:
             shutil.rmtree(older)
@@ -164,7 +166,7 @@ class Metrics:
     def go_on_from(self, step: int) -> None:
         """Drop what a run that was killed had written after the step it is resumed from."""
         kept = [row for row in _read_json_lines(self._path) if row["step"] <= step]
-        self._path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        write_file(self._path, "".join(json.dumps(row) + "\n" for row in kept))
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Write the values of one step."""

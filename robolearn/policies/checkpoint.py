@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from robolearn.errors import PolicyError
 from robolearn.folders import commit
@@ -42,7 +42,7 @@ def save_policy(policy: Policy, folder: Path) -> None:
     staged = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    save_file(policy.state_dict(), staged / _WEIGHTS)
+    (staged / _WEIGHTS).write_bytes(save(policy.state_dict()))
     description = {
         "format_version": FORMAT_VERSION,
         "policy": dataclasses.asdict(policy.config),
