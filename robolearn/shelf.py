@@ -76,7 +76,7 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
     try:
         return TypeAdapter(schema).validate_python(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         location = first["loc"]
         raise ShelfError(
             f"{path}, line {_line_of(text, location)}: {_key_text(location)}: {_reason(first)}"
@@ -93,12 +93,21 @@ def validate[T](value: T) -> T:
     try:
         return adapter.validate_python(adapter.dump_python(value))
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _most_telling(error)
         raise ConfigurationError(f"{_key_text(first['loc'])}: {_reason(first)}") from error
 
 
+_UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
+
+
+def _most_telling(error: ValidationError) -> Any:
+    """A misspelt key is reported as unknown, and then as missing under its right name."""
+    errors = error.errors()
+    return next((each for each in errors if each["type"] in _UNKNOWN_KEY), errors[0])
+
+
 def _reason(error: Any) -> str:
-    if error["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
+    if error["type"] in _UNKNOWN_KEY:
         return "unknown key"
     if error["type"] == "missing":
         return "is missing"

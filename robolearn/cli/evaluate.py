@@ -41,12 +41,12 @@ class Evaluate(Command):
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:
+        from robolearn.cli.report import report
         from robolearn.environments.task import load_task
         from robolearn.episodes.dataset import DatasetWriter
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
-        from robolearn.viewing.report import write_report
 
         task = load_task(self.on)
         load_policy(self.run_folder)
@@ -72,10 +72,10 @@ class Evaluate(Command):
                     "there is no success rate without the others"
                 ) from None
         evaluation.write(run.evaluation)
-        report = write_report(run)
+        path = report(run)
         self.console.say(f"{evaluation}")
-        self.console.say(f"episodes in {run.evaluation_episodes}; report in {report}")
-        self.console.result(evaluation.to_json() | {"report": report})
+        self.console.say(f"episodes in {run.evaluation_episodes}; report in {path}")
+        self.console.result(evaluation.to_json() | {"report": path})
         if self.require is not None and evaluation.rate < self.require:
             self.console.say(f"below the {self.require:.0%} that were required")
             return ANSWER_IS_NO

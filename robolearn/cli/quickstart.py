@@ -71,8 +71,8 @@ class Quickstart(Command):
 
     def run(self) -> int:
         from robolearn.environments.task import load_task
-        from robolearn.learning.evaluation import Evaluation
         from robolearn.learning.run import Run
+        from robolearn.learning.success import Evaluation
 
         load_task(self.target)  # before anything is made
         began = time.monotonic()
@@ -89,9 +89,14 @@ class Quickstart(Command):
             self.console.say(f"\nDone in {time.monotonic() - began:.0f} s: {evaluation}")
         else:
             self.console.say(f"{self.out} is finished: {evaluation}")
-        self.console.say(f"  robolearn view {run.path}                        the report")
-        self.console.say(f"  robolearn view {self._demonstrations_recording}    the demonstrations")
-        self.console.say(f"  robolearn view {self._evaluation_recording}        the policy at work")
+        shown = {
+            run.path: "the report",
+            self._demonstrations_recording: "the demonstrations",
+            self._evaluation_recording: "the policy at work",
+        }
+        width = max(len(str(path)) for path in shown)
+        for path, what in shown.items():
+            self.console.say(f"  robolearn view {path!s:{width}}   {what}")
         self.console.result(evaluation.to_json() | {"report": run.report, "run": run.path})
         return 0
 
@@ -105,8 +110,8 @@ class Quickstart(Command):
 
     def _do_steps(self, run: Run) -> int:
         """Do what is not yet done; returns how many steps that were."""
+        from robolearn.cli.report import report
         from robolearn.episodes.dataset import count_episodes
-        from robolearn.viewing.report import write_report
 
         dataset = self.out / "demonstrations"
         missing = self.demonstrations - count_episodes(dataset)
@@ -144,7 +149,11 @@ class Quickstart(Command):
             self.console.say(f"[{number}/{len(steps)}] robolearn {shlex.join(arguments)}")
             make_command(arguments[0], arguments[1:]).run()
         if waiting:
-            write_report(run)
+            report(
+                run,
+                recordings=[self._demonstrations_recording, self._evaluation_recording],
+                commands=[f"robolearn {shlex.join(arguments)}" for _, arguments in steps],
+            )
         return len(waiting)
 
     @contextlib.contextmanager

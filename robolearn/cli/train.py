@@ -50,10 +50,10 @@ class Train(Command):
         return cls(**missing, config=given[-1], cloning=read_toml(given[-1], CloningConfig))
 
     def run(self) -> int:
+        from robolearn.cli.report import report
         from robolearn.episodes.dataset import Dataset
         from robolearn.learning.cloning import clone
         from robolearn.learning.run import Run
-        from robolearn.viewing.report import write_report
 
         dataset = Dataset(self.dataset)
         with Run.train(self.to, self.cloning, self.dataset, resume=self.resume) as run:
@@ -65,12 +65,12 @@ class Train(Command):
                     f"a checkpoint is in {self.to}; the same command with --resume goes on"
                 ) from None
             last = run.read_metrics()[-1]
-            report = write_report(run, dataset)
+            path = report(run)
         losses = {name: value for name, value in last.items() if name.endswith("/total")}
         text = ", ".join(
             f"{name.removesuffix('/total')} {value:.3f}" for name, value in losses.items()
         )
-        self.console.say(f"policy in {run.policy} (loss: {text}); report in {report}")
+        self.console.say(f"policy in {run.policy} (loss: {text}); report in {path}")
         self.console.result(
             {"run": self.to, "policy": run.policy, "report": report, "metrics": last}
         )

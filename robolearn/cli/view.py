@@ -32,7 +32,7 @@ class View(Command):
     def run(self) -> int:
         from robolearn.errors import ConfigurationError, DatasetError
         from robolearn.learning.run import Run
-        from robolearn.viewing.open import open_recording, open_report
+        from robolearn.viewing.screen import open_recording, open_report
 
         if not self.path.exists():
             raise DatasetError(f"there is no {self.path}")

@@ -3,7 +3,8 @@
 ::
 
     RUN/
-      config.toml        everything needed to repeat it
+      config.toml        how it was trained
+      dataset.json       on what it was trained
       policy/            what evaluate and deploy need, and all that they need
       checkpoints/       where training can be resumed
       metrics.jsonl      one line of figures each few steps; the same as TensorBoard events
@@ -20,20 +21,20 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tomli_w
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 
 import robolearn
 from robolearn.errors import FolderInUse, TrainingError
 from robolearn.folders import claimed, commit, write_file
 from robolearn.learning.config import CloningConfig
-from robolearn.policies.checkpoint import save_policy
-from robolearn.policies.policy import Policy
 from robolearn.shelf import read_toml
+
+if TYPE_CHECKING:  # torch takes seconds to import, which who only asks for a path need not wait for
+    import torch
+
+    from robolearn.policies.policy import Policy
 
 _STATE = "state.safetensors"
 
@@ -52,6 +53,7 @@ class Run:
         self.evaluation = path / "evaluation.json"
         self.evaluation_episodes = path / "evaluation"
         self.report = path / "report.html"
+        self._dataset = path / "dataset.json"
         self._checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
 
@@ -81,6 +83,10 @@ class Run:
             if run.config.is_file():
                 run._require_same(config)
             else:
+                write_file(
+                    run._dataset,
+                    json.dumps({"path": str(dataset), "absolute": str(dataset.resolve())}),
+                )
                 run._write_config(config, dataset)
             yield run
 
@@ -104,12 +110,23 @@ class Run:
                 + ", ".join(f"{key} = {before[key]!r}" for key in differing)
             )
 
+    @property
+    def dataset(self) -> Path | None:
+        """What it was trained on; None where that is no longer there."""
+        if not self._dataset.is_file():
+            return None
+        noted = json.loads(self._dataset.read_text(encoding="utf-8"))
+        return next((path for name in noted.values() if (path := Path(name)).exists()), None)
+
     def newest_checkpoint(self) -> dict[str, torch.Tensor] | None:
         """What `save_checkpoint` was given last; None when there is no checkpoint.
 
         Raises:
             TrainingError: it cannot be read.
         """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
         folders = sorted(self._checkpoints.glob("step_*"))
         if not folders:
             return None
@@ -123,6 +140,8 @@ class Run:
 
     def save_checkpoint(self, step: int, state: Mapping[str, torch.Tensor]) -> None:
         """Keep what training needs to go on. The newest two checkpoints are kept."""
+        from safetensors.torch import save
+
         folder = self._checkpoints / f"step_{step:08d}"
         if folder.exists():
             return
@@ -138,6 +157,8 @@ class Run:
 
     def save_policy(self, policy: Policy) -> None:
         """Keep the finished policy; what was needed to resume is then no longer."""
+        from robolearn.policies.checkpoint import save_policy
+
         if not self.policy.exists():
             save_policy(policy, self.policy)
         shutil.rmtree(self._checkpoints, ignore_errors=True)

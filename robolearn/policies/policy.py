@@ -81,7 +81,8 @@ class Policy(nn.Module):
         action = schema.action
         self._arm = list(action.arm)
         self._gripper = list(action.gripper)
-        low, high = torch.tensor(action.low), torch.tensor(action.high)
+        low = torch.tensor(action.low, dtype=torch.float32)
+        high = torch.tensor(action.high, dtype=torch.float32)
         self.register_buffer("_low", low, persistent=False)
         self.register_buffer("_high", high, persistent=False)
         self._low: torch.Tensor

@@ -1,0 +1,31 @@
+"""The report of a run, from whatever its folder and its demonstrations hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from robolearn.episodes.dataset import Dataset, count_episodes
+from robolearn.learning.run import Run
+from robolearn.viewing.report import write_report
+
+
+def report(run: Run, recordings: Sequence[Path] = (), commands: Sequence[str] = ()) -> Path:
+    """Write ``report.html``.
+
+    Args:
+        run: to report on.
+        recordings: ``.rrd`` files to link to.
+        commands: that repeat it; none for those that the run itself knows.
+
+    Returns:
+        Path of the report.
+    """
+    episodes = run.evaluation_episodes
+    return write_report(
+        run,
+        None if run.dataset is None else Dataset(run.dataset),
+        trials=Dataset(episodes) if count_episodes(episodes) else None,
+        recordings=recordings,
+        commands=commands,
+    )

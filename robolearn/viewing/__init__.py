@@ -1,0 +1,1 @@
+"""Looking at episodes and runs: Rerun recordings with their layout, and reports."""

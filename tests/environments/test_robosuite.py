@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from robolearn.environments import rendering
+from robolearn.environments.rendering import CameraRenderer, select_gl
+from robolearn.environments.robosuite import RobosuiteEnvironment
+from robolearn.environments.task import Cameras, SimTask
+from robolearn.episodes.features import SIMULATOR_STATE
+from robolearn.errors import MissingDependency, SimulationError
+
+
+def run(environment: RobosuiteEnvironment, seed: int, steps: int = 12) -> list[np.ndarray]:
+    environment.reset(seed)
+    actions = np.random.default_rng(seed).uniform(-1, 1, (steps, 7))
+    states = []
+    for action in actions:
+        environment.act(action)
+        states.append(environment.observe().values[SIMULATOR_STATE])
+    return states
+
+
+def test_what_it_observes_is_what_it_says(lift_environment: RobosuiteEnvironment) -> None:
+    lift_environment.reset(seed=0)
+    observation = lift_environment.observe()
+    features = lift_environment.context.features
+    assert set(observation.values) == set(features) == set(observation.timestamps)
+    for name, feature in features.items():
+        assert observation.values[name].shape == feature.shape
+        assert observation.values[name].dtype == feature.dtype
+    assert observation.success is False
+    assert observation.time == 0.0
+    lift_environment.act(np.zeros(7))
+    assert lift_environment.observe().time == pytest.approx(0.05)
+
+
+def test_a_seed_decides_the_episode_whatever_came_before(
+    lift_environment: RobosuiteEnvironment, lift_task: SimTask
+) -> None:
+    first = run(lift_environment, seed=3)
+    run(lift_environment, seed=4)
+    again = run(lift_environment, seed=3)
+    np.testing.assert_array_equal(first, again)
+    other = RobosuiteEnvironment(lift_task)
+    np.testing.assert_array_equal(first, run(other, seed=3))
+    other.close()
+    assert not np.array_equal(first, run(lift_environment, seed=5))
+
+
+def test_numpys_generator_is_left_as_it_was(lift_environment: RobosuiteEnvironment) -> None:
+    np.random.seed(7)  # noqa: NPY002
+    expected = np.random.random()  # noqa: NPY002
+    np.random.seed(7)  # noqa: NPY002
+    lift_environment.reset(seed=1)
+    assert np.random.random() == expected  # noqa: NPY002
+
+
+def test_an_action_is_limited_and_what_was_sent_is_returned(
+    lift_environment: RobosuiteEnvironment,
+) -> None:
+    lift_environment.reset(seed=0)
+    sent = lift_environment.act(np.array([3, -3, 0.5, 0, 0, 0, 9.0]))
+    np.testing.assert_array_equal(sent, np.array([1, -1, 0.5, 0, 0, 0, 1], np.float32))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_an_action_that_is_not_finite_is_refused(
+    lift_environment: RobosuiteEnvironment, bad: float
+) -> None:
+    lift_environment.reset(seed=0)
+    before = lift_environment.observe().values[SIMULATOR_STATE]
+    with pytest.raises(ValueError, match="not finite"):
+        lift_environment.act(np.array([0, 0, bad, 0, 0, 0, 0]))
+    np.testing.assert_array_equal(before, lift_environment.observe().values[SIMULATOR_STATE])
+
+
+def test_the_model_names_no_folder_of_this_machine(lift_environment: RobosuiteEnvironment) -> None:
+    model_file = lift_environment.context.model_file
+    assert model_file is not None
+    assert 'file="robosuite/models/assets' in model_file
+    assert 'file="/' not in model_file
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"environment": "Life"}, "unknown task 'Life'; robosuite has .*Lift"),
+        ({"robot": "Pandas"}, "unknown robot 'Pandas'; robosuite has .*Panda"),
+    ],
+)
+def test_what_robosuite_does_not_know_is_refused(
+    lift_task: SimTask, change: dict[str, str], message: str
+) -> None:
+    task = dataclasses.replace(
+        lift_task, simulator=dataclasses.replace(lift_task.simulator, **change)
+    )
+    with pytest.raises(SimulationError, match=message):
+        RobosuiteEnvironment(task)
+
+
+def test_an_unknown_observable_lists_the_known(lift_task: SimTask) -> None:
+    observation = dataclasses.replace(lift_task.observation, state=("robot0_eef_position",))
+    with pytest.raises(SimulationError, match=r"robosuite has .*robot0_eef_pos"):
+        RobosuiteEnvironment(dataclasses.replace(lift_task, observation=observation))
+
+
+@pytest.mark.rendering
+@pytest.mark.skipif(select_gl() is None, reason="no GL library")
+def test_cameras_see_the_cube_move(lift_task: SimTask) -> None:
+    environment = RobosuiteEnvironment(lift_task.with_cameras(("agentview",), 48, 64))
+    try:
+        environment.reset(seed=0)
+        image = environment.observe().values["observation.images.agentview"]
+        assert image.shape == (48, 64, 3)
+        assert image.dtype == np.uint8
+        red = (image[..., 0] > 90) & (image[..., 1] < 60) & (image[..., 2] < 60)
+        assert 3 < red.sum() < 300, "the red cube is a small part of the picture"
+        environment.reset(seed=0)
+        np.testing.assert_array_equal(
+            image, environment.observe().values["observation.images.agentview"]
+        )
+        environment.reset(seed=5)
+        assert not np.array_equal(
+            image, environment.observe().values["observation.images.agentview"]
+        )
+    finally:
+        environment.close()
+
+
+@pytest.mark.rendering
+@pytest.mark.skipif(select_gl() is None, reason="no GL library")
+def test_an_unknown_camera_lists_the_known(lift_task: SimTask) -> None:
+    task = dataclasses.replace(lift_task, cameras=Cameras(("front",), 48, 64))
+    with pytest.raises(SimulationError, match=r"no camera 'front'; there are .*agentview"):
+        RobosuiteEnvironment(task)
+
+
+def test_without_a_gl_library_cameras_name_the_package(
+    lift_task: SimTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setattr(rendering, "_loads", lambda library: False)
+    with pytest.raises(MissingDependency, match="apt-get install libegl1"):
+        RobosuiteEnvironment(lift_task.with_cameras(("agentview",), 48, 64))
+    assert os.environ["MUJOCO_GL"] == "disable"
+
+
+def test_states_need_no_gl_library() -> None:
+    """In a process of its own, because MuJoCo decides on a backend when it is imported."""
+    program = (
+        "from robolearn.environments import rendering\n"
+        "rendering._loads = lambda library: False\n"
+        "from robolearn.environments.robosuite import RobosuiteEnvironment\n"
+        "from robolearn.environments.task import load_task\n"
+        "environment = RobosuiteEnvironment(load_task('sim:lift'))\n"
+        "environment.reset(seed=0)\n"
+        "import os; print(len(environment.observe().values), os.environ['MUJOCO_GL'])\n"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["6", "disable"]
+    assert done.stderr == ""
+
+
+def test_the_renderer_says_what_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mujoco
+
+    model = mujoco.MjModel.from_xml_string(
+        "<mujoco><worldbody><camera name='c'/></worldbody></mujoco>"
+    )
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("no display")
+
+    monkeypatch.setattr(mujoco, "Renderer", broken)
+    monkeypatch.setenv("MUJOCO_GL", "egl")
+    with pytest.raises(MissingDependency, match=r"'egl' does not start \(no display\)"):
+        CameraRenderer(model, ["c"], 10, 10)

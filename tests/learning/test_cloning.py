@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from robolearn.agents.policy import PolicyAgent
+from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.episodes.frames import Observation
+from robolearn.errors import FeatureMismatch, FolderInUse, TrainingError
+from robolearn.learning.cloning import Learner, clone
+from robolearn.learning.config import CloningConfig
+from robolearn.learning.run import Run
+from robolearn.policies.config import PolicyConfig
+from robolearn.policies.policy import Policy
+from robolearn.shelf import read_toml
+
+CONFIG = CloningConfig(
+    policy=PolicyConfig(history=2, hidden=(32,), modes=2),
+    steps=60,
+    batch=16,
+    warmup=5,
+    log_every=20,
+    checkpoint_every=20,
+    average=0.9,
+)
+
+
+def quiet(done: int, total: int, text: str) -> None: ...
+
+
+def train(
+    dataset: Path,
+    path: Path,
+    config: CloningConfig = CONFIG,
+    *,
+    resume: bool = False,
+    stop_at: int = 0,
+) -> Policy:
+    """Train; press Ctrl-C when that step is reported."""
+
+    def progress(done: int, total: int, text: str) -> None:
+        if done == stop_at:
+            raise KeyboardInterrupt
+
+    with Run.train(path, config, dataset, resume=resume) as run:
+        return clone(Dataset(dataset), run, config, progress)
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    return load_file(path / "policy" / "model.safetensors")
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+def test_the_same_seed_gives_the_same_weights(line_dataset: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.rand(3)  # what was drawn before does not matter
+        train(line_dataset, tmp_path / name, dataclasses.replace(CONFIG, seed=seed))
+    assert_same(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    one, other = weights(tmp_path / "a"), weights(tmp_path / "c")
+    assert not all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_training_leaves_torchs_generator_as_it_was(line_dataset: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    train(line_dataset, tmp_path / "run")
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("stop_at", [20, 40])
+def test_a_resumed_training_gives_the_same_weights(
+    line_dataset: Path, tmp_path: Path, stop_at: int
+) -> None:
+    train(line_dataset, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "stopped", stop_at=stop_at)
+    assert not (tmp_path / "stopped" / "policy").exists()
+    train(line_dataset, tmp_path / "stopped", resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+    rows = [Run(tmp_path / name).read_metrics() for name in ("whole", "stopped")]
+    assert rows[0] == rows[1]
+    assert [row["step"] for row in rows[0]] == [20, 40, 60]
+
+
+def test_a_kill_between_checkpoints_goes_back_to_the_last(
+    line_dataset: Path, tmp_path: Path
+) -> None:
+    """As after a kill -9: metrics are ahead of the checkpoint, and half a line was written."""
+    train(line_dataset, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "killed", stop_at=40)
+    with (tmp_path / "killed" / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 55, "train/total": 1.0}\n{"step": 60, "tra')
+    train(line_dataset, tmp_path / "killed", resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "killed"))
+    assert [row["step"] for row in Run(tmp_path / "killed").read_metrics()] == [20, 40, 60]
+
+
+def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
+    policy_config = dataclasses.replace(CONFIG.policy, dropout=0.0)
+    config = dataclasses.replace(CONFIG, steps=400, learning_rate=5e-3, policy=policy_config)
+    policy = train(line_dataset, tmp_path / "run", config)
+    rows = Run(tmp_path / "run").read_metrics()
+    assert rows[-1]["train/total"] < rows[0]["train/total"] - 1
+    episode = Dataset(line_dataset).episode(9)  # kept for validation
+    agent = PolicyAgent(policy)
+    agent.reset(seed=0)
+    for frame in range(len(episode)):
+        values = {name: values[frame] for name, values in episode.observations.items()}
+        action = agent.act(Observation(values, {}, time=0.0))
+        assert action[0] == pytest.approx(episode.actions[frame, 0], abs=0.2)
+        if frame not in (
+            len(episode) - 4,
+            len(episode) - 3,
+        ):  # where it closes is a matter of taste
+            assert action[1] == episode.actions[frame, 1]
+
+
+def test_a_run_holds_what_it_should_and_no_pickle(line_dataset: Path, tmp_path: Path) -> None:
+    train(line_dataset, tmp_path / "run")
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"config.toml", "policy", "metrics.jsonl", "tensorboard"}
+    for path in (tmp_path / "run").rglob("*"):
+        if path.is_file():
+            assert not path.read_bytes().startswith((b"\x80", b"PK"))
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    logged = {event.step: event.value for event in events.Scalars("train/total")}
+    for row in Run(tmp_path / "run").read_metrics():
+        assert logged[row["step"]] == pytest.approx(row["train/total"])
+
+
+def test_the_config_repeats_the_run(line_dataset: Path, tmp_path: Path) -> None:
+    train(line_dataset, tmp_path / "run")
+    assert read_toml(tmp_path / "run" / "config.toml", CloningConfig) == CONFIG
+
+
+def test_a_folder_in_use_is_refused(line_dataset: Path, tmp_path: Path) -> None:
+    train(line_dataset, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    with pytest.raises(FolderInUse, match="add --resume"):
+        train(line_dataset, tmp_path / "run")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    for resume in (False, True):
+        with pytest.raises(FolderInUse, match="holds no run"):
+            train(line_dataset, tmp_path / "other", resume=resume)
+    with Run.train(tmp_path / "busy", CONFIG, line_dataset, resume=False):
+        with pytest.raises(FolderInUse, match="another process"):
+            train(line_dataset, tmp_path / "busy", resume=True)
+    assert_same(before, weights(tmp_path / "run"))
+
+
+def test_a_resume_with_another_config_names_the_keys(line_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "run", stop_at=20)
+    other = dataclasses.replace(
+        CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, hidden=(16,))
+    )
+    with pytest.raises(TrainingError, match=r"policy\.hidden = .*batch = 16"):
+        train(line_dataset, tmp_path / "run", other, resume=True)
+
+
+def test_a_damaged_checkpoint_is_named(line_dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "run", stop_at=40)
+    newest = sorted((tmp_path / "run" / "checkpoints").iterdir())[-1]
+    state = newest / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(TrainingError, match=newest.name):
+        train(line_dataset, tmp_path / "run", resume=True)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+
+    def broken(learner: Learner) -> dict[str, torch.Tensor]:
+        losses = update(learner)
+        return {
+            name: loss * (torch.nan if learner.step == 40 else 1) for name, loss in losses.items()
+        }
+
+    monkeypatch.setattr(Learner, "update", broken)
+    with pytest.raises(TrainingError, match="not finite at step 40"):
+        train(line_dataset, tmp_path / "run")
+    monkeypatch.undo()
+    train(line_dataset, tmp_path / "run", resume=True)
+    train(line_dataset, tmp_path / "whole")
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, policy=PolicyConfig(inputs=("observation.state.foot",)))
+    with pytest.raises(FeatureMismatch, match=r"observation\.state\.foot"):
+        train(line_dataset, tmp_path / "run", config)
+
+
+def test_one_episode_is_enough(tmp_path: Path, make_episode) -> None:
+    with DatasetWriter(tmp_path / "one") as writer:
+        writer.add(make_episode(steps=3))
+    train(tmp_path / "one", tmp_path / "run")
+    row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
+    assert "train/total" in row
+    assert "valid/total" not in row
+
+
+def test_the_learning_rate_warms_up_and_comes_down(line_dataset: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, steps=100, warmup=10, log_every=1, learning_rate=1e-2)
+    train(line_dataset, tmp_path / "run", config)
+    rates = [row["train/learning_rate"] for row in Run(tmp_path / "run").read_metrics()]
+    assert max(rates) == pytest.approx(1e-2)
+    assert rates.index(max(rates)) in range(8, 12)
+    assert rates[-1] == pytest.approx(0, abs=1e-5)
+    assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from robolearn.control.simulation import FIRST_EVALUATION_SEED, record_episodes, seeds_after
+from robolearn.environments.task import SimTask
+from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
+from robolearn.learning.evaluation import evaluate, load_agent
+from robolearn.learning.success import Evaluation, wilson_interval
+from robolearn.policies.checkpoint import save_policy
+from robolearn.policies.config import PolicyConfig
+from robolearn.policies.policy import Policy
+from robolearn.policies.schema import PolicySchema
+
+
+@pytest.fixture(scope="module")
+def short_task(lift_task: SimTask) -> SimTask:
+    simulator = dataclasses.replace(lift_task.simulator, horizon=3)
+    return dataclasses.replace(lift_task, simulator=simulator)
+
+
+@pytest.fixture
+def lift_policy(lift_demonstrations: Path, tmp_path: Path) -> Path:
+    context = Dataset(lift_demonstrations).context
+    save_policy(
+        Policy(PolicySchema.of(context, ()), PolicyConfig(hidden=(8,))), tmp_path / "policy"
+    )
+    return tmp_path / "policy"
+
+
+@pytest.mark.parametrize(
+    ("successes", "episodes", "low", "high"),
+    [(0, 10, 0.0, 0.2775), (50, 50, 0.9287, 1.0), (45, 50, 0.7864, 0.9565), (1, 2, 0.0945, 0.9055)],
+)
+def test_wilsons_interval(successes: int, episodes: int, low: float, high: float) -> None:
+    """Figures from the formula, worked by hand with z = 1.95996."""
+    assert wilson_interval(successes, episodes) == pytest.approx((low, high), abs=2e-4)
+
+
+def test_an_evaluation_comes_back_from_its_file(tmp_path: Path) -> None:
+    evaluation = Evaluation(
+        "sim:lift", (5, 6, 7), (True, False, True), (True, False, False), (9, 9, 9)
+    )
+    evaluation.write(tmp_path / "evaluation.json")
+    assert Evaluation.read(tmp_path / "evaluation.json") == evaluation
+    assert evaluation.rate == pytest.approx(2 / 3)
+    assert "2 of 3 episodes = 67%" in str(evaluation)
+    assert "held at the end: 1" in str(evaluation)
+    (tmp_path / "evaluation.json").write_text("{")
+    with pytest.raises(PolicyError, match="evaluate again"):
+        Evaluation.read(tmp_path / "evaluation.json")
+
+
+def test_processes_do_not_change_the_result(
+    lift_policy: Path, short_task: SimTask, tmp_path: Path
+) -> None:
+    datasets, results = [], []
+    for processes in (1, 2):
+        with DatasetWriter(tmp_path / f"{processes}") as record:
+            results.append(
+                evaluate(lift_policy, short_task, "t", 3, 70, processes, record, lambda *a: None)
+            )
+        datasets.append(Dataset(tmp_path / f"{processes}"))
+    assert results[0] == results[1]
+    assert results[0].seeds == (70, 71, 72)
+    for index in range(3):
+        one, two = (dataset.episode(index) for dataset in datasets)
+        assert one.context == two.context
+        assert one.context.seed == 70 + index
+        assert (one.actions == two.actions).all()
+        for name, values in one.observations.items():
+            assert (values == two.observations[name]).all()
+
+
+def test_a_policy_that_does_not_fit_the_task_is_refused(
+    lift_policy: Path, short_task: SimTask, tmp_path: Path
+) -> None:
+    observation = dataclasses.replace(short_task.observation, objects=("cube_pos", "cube_quat"))
+    other = dataclasses.replace(short_task, observation=observation, expert=None)
+    with (
+        DatasetWriter(tmp_path / "e") as record,
+        pytest.raises(
+            FeatureMismatch, match=r"does not fit sim:other: .*environment_state is \(7,\)"
+        ),
+    ):
+        evaluate(lift_policy, other, "sim:other", 2, 0, 1, record, lambda *a: None)
+    assert not list((tmp_path / "e").rglob("*.hdf5"))
+
+
+def test_seeds_follow_the_last_episode_and_stop_before_those_of_evaluation(
+    tmp_path: Path, make_episode
+) -> None:
+    with DatasetWriter(tmp_path / "d") as writer:
+        assert next(seeds_after(writer, 5)) == 5
+        writer.add(make_episode(seed=41))
+        assert next(seeds_after(writer, 5)) == 42
+    with DatasetWriter(tmp_path / "late") as writer:
+        seeds = seeds_after(writer, FIRST_EVALUATION_SEED - 1)
+        assert next(seeds) == FIRST_EVALUATION_SEED - 1
+        with pytest.raises(ConfigurationError, match="kept for evaluation"):
+            next(seeds)
+
+
+def test_only_episodes_to_be_kept_are_kept(
+    lift_policy: Path, short_task: SimTask, tmp_path: Path
+) -> None:
+    kept = iter([True, False, True])
+    with DatasetWriter(tmp_path / "d") as writer:
+        make_agent = partial(load_agent, lift_policy, "t")
+        results = list(
+            record_episodes(
+                short_task, make_agent, "policy", [7, 8, 9], writer, lambda _: next(kept), 1
+            )
+        )
+    assert [(result.seed, result.kept) for result in results] == [(7, True), (8, False), (9, True)]
+    dataset = Dataset(tmp_path / "d")
+    assert [dataset.episode(index).context.seed for index in range(2)] == [7, 9]
+    assert not list((tmp_path / "d").rglob("*.part"))
