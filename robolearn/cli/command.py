@@ -79,11 +79,14 @@ def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> 
 
 
 def _one_line(box: str) -> str:
-    """What tyro says in its box, without the help texts that it repeats there, indented."""
-    rows = [line[2:-1].rstrip() for line in box.splitlines() if line.startswith("│")]
+    """What tyro says in its box, without the help texts that it repeats there, indented.
+
+    Its lines are spaces and hyphens where the terminal's encoding has none.
+    """
+    rows = [line[2:].rstrip(" │╯") for line in box.splitlines()[1:]]
     sections: list[list[str]] = [[]]
     for row in rows:
-        if set(row) == {"─"}:
+        if row and set(row) <= {"─", "-"}:
             sections.append([])
         elif not row.startswith(_HELP_TEXT_INDENT):
             sections[-1].append(row.strip())

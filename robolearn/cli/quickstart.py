@@ -110,7 +110,6 @@ class Quickstart(Command):
 
     def _do_steps(self, run: Run) -> int:
         """Do what is not yet done; returns how many steps that were."""
-        from robolearn.cli.report import report
         from robolearn.episodes.dataset import count_episodes
 
         dataset = self.out / "demonstrations"
@@ -149,6 +148,8 @@ class Quickstart(Command):
             self.console.say(f"[{number}/{len(steps)}] robolearn {shlex.join(arguments)}")
             make_command(arguments[0], arguments[1:]).run()
         if waiting:
+            from robolearn.cli.report import report
+
             report(
                 run,
                 recordings=[self._demonstrations_recording, self._evaluation_recording],

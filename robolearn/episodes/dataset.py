@@ -133,8 +133,12 @@ class DatasetWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._discard_staged()
-        self._claim.close()
+        try:
+            self._discard_staged()
+            if self._indexed != count_episodes(self.path):  # interrupted between the two
+                self._write_index()
+        finally:
+            self._claim.close()
 
     def _discard_staged(self) -> None:
         for staged in (self.path / _EPISODES).glob(".*.part"):
@@ -183,6 +187,7 @@ class DatasetWriter:
 
     def _write_index(self) -> None:
         files = _episode_files(self.path)
+        self._indexed = 0
         if not files:
             return
         staged = self.path / f".{INDEX}.part"
@@ -207,6 +212,7 @@ class DatasetWriter:
                     ]
                     index[f"mask/{side}"] = np.array(chosen, dtype="S")
             commit(staged, self.path / INDEX)
+            self._indexed = len(files)
         except BaseException:
             staged.unlink(missing_ok=True)
             raise

@@ -163,9 +163,7 @@ class Arm:
                     vertex_normals=mesh.normals,
                     vertex_colors=mesh.colors,
                     triangle_indices=mesh.triangles,
-                    albedo_factor=[255, 255, 255, 110]
-                    if "gripper" in body or "hand" in body or "finger" in body
-                    else None,
+                    albedo_factor=_tint(world, body),
                 ),
                 static=True,
             )
@@ -208,7 +206,7 @@ class HandPaths:
         self._paths: list[tuple[Array, Color]] = []
         recording.log(
             entities.PATH,
-            rr.LineStrips3D.from_fields(radii=rr.Radius.ui_points(2.5)),
+            rr.LineStrips3D.from_fields(radii=rr.Radius.ui_points(1.5)),
             static=True,
         )
         recording.log(
@@ -376,7 +374,7 @@ class Modes:
         """Nothing is left to do."""
 
 
-_LARGEST_MODE = 0.014
+_LARGEST_MODE = 0.017
 """Radius in m of a mode that has all the weight."""
 _HAND_BODIES = ("gripper", "hand")
 """What robosuite calls the bodies of a hand."""
@@ -385,7 +383,7 @@ _HAND_BODIES = ("gripper", "hand")
 def _tint(world: World, body: str) -> tuple[int, int, int, int]:
     """The hand and what it may hold are as if of glass: inside of them lie the modes."""
     opacity = 100 if any(part in body for part in _HAND_BODIES) else 255
-    return 255, 255, 255, 150 if world.is_free(body) else opacity
+    return 255, 255, 255, 190 if world.is_free(body) else opacity
 
 
 def state_vectors(context: EpisodeContext) -> dict[str, Feature]:

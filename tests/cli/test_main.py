@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import errno
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robolearn import __version__
+from robolearn.cli import main
+from robolearn.cli.main import COMMANDS, run
+from robolearn.episodes.dataset import Dataset
+from robolearn.episodes.episode import Episode
+from robolearn.policies.checkpoint import save_policy
+from robolearn.policies.config import PolicyConfig
+from robolearn.policies.policy import Policy
+from robolearn.policies.schema import PolicySchema
+
+TINY = ["--policy.hidden", "8", "--steps", "10", "--batch", "8"]
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """Run a command that must fail: status 2 and one line on standard error."""
+    assert run([str(argument) for argument in arguments]) == 2
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if line.startswith("robolearn: ")]
+    assert len(lines) == 1, output.err
+    assert output.err.endswith(lines[0] + "\n")
+    return lines[0]
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
+def test_the_help_lists_every_command(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    assert run(arguments) == 0
+    text = capsys.readouterr().out
+    for name, (_, summary) in COMMANDS.items():
+        assert name in text
+        assert summary in text
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_a_help_with_an_example(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        run([name, "--help"])
+    assert exit_.value.code == 0
+    assert f"Example: robolearn {name}" in capsys.readouterr().out
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"robolearn {__version__}\n"
+
+
+def test_the_help_imports_nothing_slow() -> None:
+    program = (
+        "import sys; from robolearn.cli.main import run; run(['--help'])\n"
+        "print([m for m in ('numpy', 'torch', 'tyro', 'pydantic', 'rerun') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
+    program = (
+        "import sys\nfrom robolearn.cli.main import run\n"
+        f"try:\n    run([{name!r}, '--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = ('torch', 'robosuite', 'mujoco', 'rerun', 'matplotlib', 'tensorboard')\n"
+        "print([m for m in heavy if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["recrod"], "no command 'recrod'; the commands are quickstart, record"),
+        (["record"], "missing: TARGET --to PATH"),
+        (["record", "sim:lift"], "missing: --to PATH"),
+        (["record", "sim:lift", "--to", "x", "--epsodes", "3"], "--epsodes"),
+        (["record", "sim:lift", "--to", "x", "--episodes", "some"], "--episodes: .*'some'"),
+        (["record", "sim:lift", "--to", "x", "--episodes", "0"], "episodes: .*1 .*it is 0"),
+        (["record", "sim:lift", "--to", "x", "--by", "me"], "'me'.*scripted"),
+        (["record", "sim:fly", "--to", "x"], "unknown target 'sim:fly': use one of .*sim:lift"),
+        (["train", "x", "--to", "y", "--policy.history", "0"], "policy.history: .*it is 0"),
+        (["train", "nowhere", "--to", "y"], "no dataset nowhere"),
+        (["train", "x", "--to", "y", "--config", "none.toml"], "none.toml: cannot be read"),
+        (["info", "nowhere"], "no dataset nowhere"),
+        (["view", "nowhere"], "no nowhere"),
+        (["evaluate", "nowhere", "--on", "sim:lift"], "no policy in nowhere"),
+        (["evaluate", "x", "--on", "sim:lift", "--require", "2"], "require: .*1 .*it is 2"),
+        (["quickstart", "--target", "sim:fly"], "unknown target"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_status_2(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+
+    monkeypatch.chdir(tmp_path)
+    assert re.search(message, refused(capsys, *arguments))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_broken_task_file_is_named_with_line_and_key(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, repository: Path
+) -> None:
+    task = tmp_path / "mine.toml"
+    text = (repository / "sim" / "lift.toml").read_text()
+    task.write_text(text.replace('robot = "Panda"', 'robots = "Panda"'))
+    line = 1 + text.splitlines().index('robot = "Panda"')
+    for command in (["record", task, "--to", tmp_path / "d"], ["quickstart", "--target", task]):
+        assert f"{task}, line {line}: simulator.robots: unknown key" in refused(capsys, *command)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["record", "sim:lift", "--to"],
+        ["train", "DATASET", "--to"],
+        ["quickstart", "--out"],
+    ],
+)
+def test_an_output_folder_in_use_is_refused(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    lift_demonstrations: Path,
+    command: list[str],
+) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    arguments = [str(lift_demonstrations) if part == "DATASET" else part for part in command]
+    assert f"{tmp_path} is in use" in refused(capsys, *arguments, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_info_counts(capsys: pytest.CaptureFixture[str], lift_demonstrations: Path) -> None:
+    assert run(["info", str(lift_demonstrations), "--json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["episodes"], values["frames"], values["successes"]) == (20, 1600, 20)
+    assert (values["train"], values["valid"]) == (18, 2)
+    assert values["features"]["action"] == [7]
+
+
+def test_the_set_that_ships_is_small_has_a_card_and_names_no_machine(
+    lift_demonstrations: Path,
+) -> None:
+    files = [path for path in lift_demonstrations.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 1_000_000
+    assert (lift_demonstrations / "README.md").is_file()
+    for path in files:
+        for trace in (b"/home/", b"/root/", b"/work/", b"site-packages"):
+            assert trace not in path.read_bytes()
+    model_file = Dataset(lift_demonstrations).context.model_file
+    assert model_file is not None
+    assert 'file="/' not in model_file
+
+
+def test_train_and_its_config_as_file_and_as_options(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
+) -> None:
+    first = [str(line_dataset), "--to", str(tmp_path / "first")]
+    assert run(["train", *first, *TINY, "--policy.inputs", "observation.state.hand"]) == 0
+    config = tmp_path / "first" / "config.toml"
+    second = [str(line_dataset), "--to", str(tmp_path / "second"), "--config", str(config)]
+    assert run(["train", *second, "--steps", "12", "--json"]) == 0
+    out = capsys.readouterr().out.splitlines()[-1]
+    assert json.loads(out)["metrics"]["step"] == 12
+    settings = (tmp_path / "second" / "config.toml").read_text()
+    assert "steps = 12" in settings
+    assert "batch = 8" in settings
+    assert '"observation.state.hand",' in settings
+    assert (tmp_path / "second" / "report.html").is_file()
+    assert "add --resume" in refused(capsys, "train", *second)
+
+
+def test_a_dataset_that_does_not_fit_the_policy_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
+) -> None:
+    line = refused(
+        capsys,
+        *("train", line_dataset, "--to", tmp_path / "run"),
+        *("--policy.inputs", "observation.state.robot0_eef_pos"),
+    )
+    assert "'observation.state.robot0_eef_pos' is no vector of the dataset" in line
+    assert "observation.state.hand" in line
+
+
+def test_a_policy_that_does_not_fit_the_task_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
+) -> None:
+    schema = PolicySchema.of(Dataset(line_dataset).context, ())
+    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    line = refused(capsys, "evaluate", tmp_path / "policy", "--on", "sim:lift", "--episodes", "1")
+    assert "observation.state.hand is missing" in line
+    assert "the rate is 20 Hz, not 10 Hz" in line
+
+
+def test_evaluate_answers_no_with_status_1(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, lift_demonstrations: Path
+) -> None:
+    schema = PolicySchema.of(Dataset(lift_demonstrations).context, ())
+    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    arguments = [str(tmp_path / "policy"), "--on", "sim:lift", "--episodes", "1", "--json"]
+    assert run(["evaluate", *arguments, "--require", "0.5"]) == 1
+    values = json.loads(capsys.readouterr().out)
+    assert values["success_rate"] == 0
+    assert values["episodes"] == 1
+    assert values["wilson_95"][1] == pytest.approx(0.7935, abs=1e-3)
+    assert len(Dataset(tmp_path / "policy" / "evaluation")) == 1
+    assert run(["evaluate", *arguments]) == 0  # without a demand, knowing is enough
+
+
+def test_the_same_seed_records_the_same_demonstrations(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Also in two parts, and in another number of processes."""
+    record = ["record", "sim:lift", "--seed", "5", "--by", "scripted"]
+    assert run([*record, "--to", str(tmp_path / "a"), "--episodes", "2", "--processes", "2"]) == 0
+    for _ in range(2):
+        arguments = ["--to", str(tmp_path / "b"), "--episodes", "1", "--processes", "1"]
+        assert run([*record, *arguments]) == 0
+    one, other = (list(Dataset(tmp_path / name).episodes([0, 1])) for name in "ab")
+    for first, second in zip(one, other, strict=True):
+        assert_same_but_for_the_clock(first, second)
+    assert one[0].context.seed == 5
+    assert not (one[0].actions == one[1].actions).all()
+
+
+def assert_same_but_for_the_clock(first: Episode, second: Episode) -> None:
+    assert first.context == second.context
+    assert first.outcome == second.outcome
+    assert (first.actions == second.actions).all()
+    assert (first.time == second.time).all()
+    for name, values in first.observations.items():
+        assert (values == second.observations[name]).all(), name
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "error: the disk is full"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/x"),
+            2,
+            "error: .*Permission denied.*/x",
+        ),
+        (KeyboardInterrupt(), 130, "stopped: "),
+    ],
+)
+def test_what_the_machine_does_is_one_line(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    status: int,
+    line: str,
+) -> None:
+
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(main, "make_command", fail)
+    assert run(["info", "x"]) == status
+    assert re.fullmatch(rf"robolearn: {line}.*\n", capsys.readouterr().err)
+
+
+def test_debug_shows_where_an_error_is_from(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "robolearn", "info", str(tmp_path / "nowhere")]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert plain.returncode == 2
+    assert plain.stderr.count("\n") == 1
+    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert "Traceback" in debug.stderr
+    assert "DatasetError" in debug.stderr
