@@ -98,6 +98,7 @@ class CameraRenderer:
         self._options = mujoco.MjvOption()
         self._options.geomgroup[:] = 0
         self._options.geomgroup[_VISUAL_GEOMS] = 1
+        self._options.sitegroup[:] = 0  # marks for people who write controllers
         self._cameras = tuple(cameras)
 
     def render(self, data: mujoco.MjData) -> dict[str, Array]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -264,6 +265,14 @@ def test_without_robosuite_one_line_says_how_to_get_its_meshes(make_dataset, tmp
     dataset = make_dataset(model_file=_MESH.format(_LINK), features=features)
     (notice,) = save_recording(dataset, tmp_path / "r.rrd", title="t")
     assert "robolearn[sim]" in notice
+
+
+def test_without_mujoco_one_line_says_how_to_get_it(make_dataset, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    (notice,) = save_recording(make_dataset(), tmp_path / "r.rrd", title="t")
+    assert notice.startswith("the arm is not shown")
+    assert "robolearn[sim]" in notice
+    assert "\n" not in notice
 
 
 def test_without_gl_one_line_says_what_to_install(make_dataset, tmp_path, read_back, without_gl):
