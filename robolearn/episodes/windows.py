@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from robolearn.episodes.dataset import Dataset, Split
+from robolearn.episodes.frames import Array
 from robolearn.errors import DatasetError
 
 
@@ -72,14 +73,11 @@ class Windows:
         self.actions = torch.from_numpy(
             np.concatenate([episode.actions for episode in episodes]).astype(np.float32)
         ).to(device)
-        starts = np.concatenate(
-            [
-                np.full(len(episode), first)
-                for episode, first in zip(episodes, _firsts(episodes), strict=True)
-            ]
-        )
-        present = np.arange(len(starts))[:, None] + np.arange(1 - history, 1)
-        self._rows = torch.from_numpy(np.maximum(present, starts[:, None])).to(device)
+        first, rows = 0, []
+        for episode in episodes:
+            rows.append(first + history_rows(len(episode), history))
+            first += len(episode)
+        self._rows = torch.from_numpy(np.concatenate(rows)).to(device)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -102,6 +100,14 @@ class Windows:
             yield self.batch(frames)
 
 
-def _firsts(episodes: Sequence[object]) -> list[int]:
-    lengths = [len(episode) for episode in episodes]  # type: ignore[arg-type]
-    return [sum(lengths[:index]) for index in range(len(lengths))]
+def history_rows(steps: int, history: int) -> Array:
+    """Which frames of an episode a policy sees at each of its frames.
+
+    Args:
+        steps: T, frames of the episode.
+        history: K.
+
+    Returns:
+        (T, K) positions in the episode; row t is t - K + 1 to t, and no less than 0.
+    """
+    return np.maximum(np.arange(steps)[:, None] + np.arange(1 - history, 1), 0)

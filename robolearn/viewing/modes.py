@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import Array
+from robolearn.episodes.windows import history_rows
 from robolearn.policies.policy import Policy
 
 
@@ -35,9 +35,7 @@ def trace_modes(policy: Policy, episode: Episode) -> ModeTrace:
         policy: to ask.
         episode: with the policy's input features.
     """
-    history = policy.config.history
-    # As in training and in control, the first frame stands for those before it.
-    rows = np.maximum(np.arange(len(episode))[:, None] + np.arange(1 - history, 1), 0)
+    rows = history_rows(len(episode), policy.config.history)
     device = next(policy.parameters()).device
     distribution = policy(
         {
