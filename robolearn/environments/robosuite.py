@@ -86,6 +86,7 @@ class RobosuiteEnvironment(Environment):
             gripper=(_ACTION_NAMES.index("gripper"),),
         )
         self._seed: int | None = None
+        self._reward: float | None = None
 
     @property
     def context(self) -> EpisodeContext:
@@ -106,7 +107,7 @@ class RobosuiteEnvironment(Environment):
     def reset(self, seed: int) -> None:
         self._seed = seed
         self._observed = self._reset(seed)
-        self._reward: float | None = None
+        self._reward = None
 
     def observe(self) -> Observation:
         raw = self._observed

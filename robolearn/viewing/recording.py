@@ -16,17 +16,12 @@ from robolearn.policies.policy import Policy
 from robolearn.viewing.blueprint import Contents, build_blueprint
 from robolearn.viewing.hand import hand_feature, hand_path
 from robolearn.viewing.images import recorded_cameras
-from robolearn.viewing.layers import (
-    Arm,
-    Curves,
-    HandPaths,
-    Layer,
-    Modes,
-    Narration,
-    RecordedImages,
-    RenderedImages,
-    state_vectors,
-)
+from robolearn.viewing.layers.curves import Curves, state_vectors
+from robolearn.viewing.layers.layer import Layer
+from robolearn.viewing.layers.mixture import Modes
+from robolearn.viewing.layers.narration import Narration
+from robolearn.viewing.layers.pictures import RecordedImages, RenderedImages
+from robolearn.viewing.layers.scene import Arm, HandPaths
 from robolearn.viewing.timeline import lay_out
 from robolearn.viewing.world import World
 
