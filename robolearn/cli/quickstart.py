@@ -83,7 +83,7 @@ class Quickstart(Command):
                     steps_done = self._do_steps(run)
             except (KeyboardInterrupt, Stopped) as stopped:
                 what = f"{stopped}; " if isinstance(stopped, Stopped) else ""
-                raise Stopped(f"{what}robolearn quickstart --out {self.out} goes on") from None
+                raise Stopped(f"{what}the same quickstart goes on with {self.out}") from None
         evaluation = Evaluation.read(run.evaluation)
         if steps_done:
             self.console.say(f"\nDone in {time.monotonic() - began:.0f} s: {evaluation}")
@@ -101,6 +101,10 @@ class Quickstart(Command):
         return 0
 
     @property
+    def _demonstrations(self) -> Path:
+        return self.out / "demonstrations"
+
+    @property
     def _demonstrations_recording(self) -> Path:
         return self.out / "demonstrations.rrd"
 
@@ -112,50 +116,53 @@ class Quickstart(Command):
         """Do what is not yet done; returns how many steps that were."""
         from robolearn.episodes.dataset import count_episodes
 
-        dataset = self.out / "demonstrations"
-        missing = self.demonstrations - count_episodes(dataset)
-        simulators = (
-            [] if self.processes == available_cores() else ["--processes", str(self.processes)]
+        missing = self.demonstrations - count_episodes(self._demonstrations)
+        done = (
+            missing <= 0,
+            run.policy.is_dir(),
+            run.evaluation.is_file(),
+            self._demonstrations_recording.is_file(),
+            self._evaluation_recording.is_file(),
         )
-        training = ["--steps", str(self.steps), "--seed", str(self.seed)]
-        steps = [
-            (
-                missing <= 0,
-                ["record", self.target, "--to", str(dataset), "--episodes", str(missing)]
-                + ["--seed", str(self.seed), *simulators],
-            ),
-            (
-                run.policy.is_dir(),
-                ["train", str(dataset), "--to", str(run.path), *training]
-                + (["--resume"] if run.config.is_file() else []),
-            ),
-            (
-                run.evaluation.is_file(),
-                ["evaluate", str(run.path), "--on", self.target, "--episodes", str(self.episodes)]
-                + simulators,
-            ),
-            (
-                self._demonstrations_recording.is_file(),
-                ["view", str(dataset), "--save", str(self._demonstrations_recording)],
-            ),
-            (
-                self._evaluation_recording.is_file(),
-                ["view", str(run.evaluation_episodes), "--save", str(self._evaluation_recording)],
-            ),
-        ]
-        waiting = [arguments for done, arguments in steps if not done]
-        for number, arguments in enumerate(waiting, start=1 + len(steps) - len(waiting)):
-            self.console.say(f"[{number}/{len(steps)}] robolearn {shlex.join(arguments)}")
-            make_command(arguments[0], arguments[1:]).run()
+        lines = self._command_lines(run, missing, resume=run.config.is_file())
+        waiting = [line for line, is_done in zip(lines, done, strict=True) if not is_done]
+        for number, line in enumerate(waiting, start=1 + len(lines) - len(waiting)):
+            self.console.say(f"[{number}/{len(lines)}] robolearn {shlex.join(line)}")
+            make_command(line[0], line[1:]).run()
         if waiting:
             from robolearn.cli.report import report
 
+            whole = self._command_lines(run, self.demonstrations, resume=False)
             report(
                 run,
                 recordings=[self._demonstrations_recording, self._evaluation_recording],
-                commands=[f"robolearn {shlex.join(arguments)}" for _, arguments in steps],
+                commands=[f"robolearn {shlex.join(line)}" for line in whole],
             )
         return len(waiting)
+
+    def _command_lines(self, run: Run, missing: int, *, resume: bool) -> list[list[str]]:
+        """The steps, as one would type them.
+
+        Args:
+            run: to train.
+            missing: demonstrations still to record.
+            resume: the training was begun before.
+        """
+        demonstrations, evaluation = str(self._demonstrations), str(run.evaluation_episodes)
+        seed, folder = ["--seed", str(self.seed)], str(run.path)
+        simulators = (
+            [] if self.processes == available_cores() else ["--processes", str(self.processes)]
+        )
+        return [
+            ["record", self.target, "--to", demonstrations, "--episodes", str(missing)]
+            + [*seed, *simulators],
+            ["train", demonstrations, "--to", folder, "--steps", str(self.steps), *seed]
+            + (["--resume"] if resume else []),
+            ["evaluate", folder, "--on", self.target, "--episodes", str(self.episodes)]
+            + simulators,
+            ["view", demonstrations, "--save", str(self._demonstrations_recording)],
+            ["view", evaluation, "--save", str(self._evaluation_recording)],
+        ]
 
     @contextlib.contextmanager
     def _folder(self) -> Iterator[None]:

@@ -115,7 +115,7 @@ def test_a_quickstart_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
     request = ["quickstart", "--out", out, "--demonstrations", 3, "--episodes", 2, "--steps", 300]
     metrics = out / "run" / "metrics.jsonl"
     line = interrupt(*request, when=lambda: metrics.is_file() and metrics.stat().st_size > 0)
-    assert line.endswith(f"robolearn quickstart --out {out} goes on")
+    assert line.endswith(f"the same quickstart goes on with {out}")
     assert_intact(out / "demonstrations", at_least=3)
     assert "ask for the same" in robolearn(*request[:-1], 301, expect=2)
 
