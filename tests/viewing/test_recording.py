@@ -247,7 +247,7 @@ _MESH = """<mujoco><asset><mesh name="link" file="{}"/></asset><worldbody>
 _LINK = "robosuite/models/assets/robots/panda/obj_meshes/link0_vis/link0_vis_0.obj"
 
 
-@pytest.mark.parametrize("prefix", ["", "/home/somebody/else/"], ids=["robolearn's", "robosuite's"])
+@pytest.mark.parametrize("prefix", ["", "/somewhere/else/"], ids=["robolearn's", "robosuite's"])
 def test_meshes_are_found_where_robosuite_is_installed(make_dataset, tmp_path, prefix, read_back):
     if importlib.util.find_spec("robosuite") is None:
         pytest.skip("robosuite is not installed")
