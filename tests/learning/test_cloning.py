@@ -131,7 +131,7 @@ def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
 def test_a_run_holds_what_it_should_and_no_pickle(line_dataset: Path, tmp_path: Path) -> None:
     train(line_dataset, tmp_path / "run")
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.toml", "policy", "metrics.jsonl", "tensorboard"}
+    assert names == {"config.toml", "dataset.json", "policy", "metrics.jsonl", "tensorboard"}
     for path in (tmp_path / "run").rglob("*"):
         if path.is_file():
             assert not path.read_bytes().startswith((b"\x80", b"PK"))
