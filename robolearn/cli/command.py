@@ -75,7 +75,17 @@ def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> 
         if exit_.code == 0:
             raise
         raise ConfigurationError(f"{_one_line(complaint.getvalue())} (see {name} --help)") from None
-    return validate(parsed)
+    try:
+        return validate(parsed)
+    except ConfigurationError as error:
+        raise ConfigurationError(_option_names(str(error))) from error
+
+
+def _option_names(message: str) -> str:
+    """A message about a field as one about its option."""
+    field, colon, reason = message.partition(": ")
+    option = field.removeprefix("cloning.").replace("_", "-")
+    return f"--{option}{colon}{reason}"
 
 
 def _one_line(box: str) -> str:
@@ -94,5 +104,5 @@ def _one_line(box: str) -> str:
     return "; ".join(
         re.sub(r"^Missing from .*?:", "missing:", message)
         for message in messages
-        if message and not message.startswith("For full helptext")
+        if message and not message.startswith(("For full helptext", "Argument helptext"))
     )

@@ -20,7 +20,8 @@ from robolearn.control.workers import available_cores
 class Evaluate(Command):
     """Try a policy in the simulator and give its success rate.
 
-    The episodes are recorded in the folder given, beside evaluation.json.
+    The episodes are recorded in the folder given, beside evaluation.json. An earlier evaluation is
+    replaced when this one is finished.
 
     Example: robolearn evaluate runs/lift --on sim:lift --episodes 50 --require 0.9
 
@@ -28,7 +29,7 @@ class Evaluate(Command):
         run_folder: a run, or a policy folder.
         on: what to drive: sim:NAME, or the path of a task's TOML file.
         episodes: how many.
-        seed: of the first episode; no demonstration is recorded with one of a million or more.
+        seed: of the first episode; demonstrations are never recorded with these seeds.
         require: exit with status 1 when the success rate is below this.
         processes: simulators at once; they do not change the result.
     """
@@ -36,7 +37,7 @@ class Evaluate(Command):
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]
     on: str
     episodes: Annotated[int, Field(ge=1)] = 50
-    seed: Annotated[int, Field(ge=0)] = FIRST_EVALUATION_SEED
+    seed: Annotated[int, Field(ge=FIRST_EVALUATION_SEED)] = FIRST_EVALUATION_SEED
     require: Annotated[float | None, Field(ge=0, le=1)] = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
@@ -51,9 +52,8 @@ class Evaluate(Command):
         task = load_task(self.on)
         load_policy(self.run_folder)
         run = Run(self.run_folder)
-        run.evaluation.unlink(missing_ok=True)
-        shutil.rmtree(run.evaluation_episodes, ignore_errors=True)
-        with DatasetWriter(run.evaluation_episodes) as record:
+        shutil.rmtree(run.unfinished_evaluation, ignore_errors=True)
+        with DatasetWriter(run.unfinished_evaluation) as record:
             try:
                 with self.console.progress(f"evaluating on {self.on}") as progress:
                     evaluation = evaluate(
@@ -71,6 +71,9 @@ class Evaluate(Command):
                     f"{len(record)} of {self.episodes} episodes are kept in {record.path}; "
                     "there is no success rate without the others"
                 ) from None
+        run.evaluation.unlink(missing_ok=True)
+        shutil.rmtree(run.evaluation_episodes, ignore_errors=True)
+        run.unfinished_evaluation.rename(run.evaluation_episodes)
         evaluation.write(run.evaluation)
         path = report(run)
         self.console.say(f"{evaluation}")

@@ -29,10 +29,11 @@ class Info(Command):
 
         dataset = Dataset(self.dataset)
         context = dataset.context
-        lengths, successes, agents = [], 0, Counter[str]()
+        lengths, successes, unknown, agents = [], 0, 0, Counter[str]()
         for episode in dataset.episodes(dataset.split("all")):
             lengths.append(len(episode))
             successes += bool(episode.outcome.success)
+            unknown += episode.outcome.success is None
             agents[episode.agent] += 1
         features = {name: feature.shape for name, feature in context.features.items()}
         features["action"] = context.action.shape
@@ -41,7 +42,7 @@ class Info(Command):
         say(f"{self.dataset}: {len(dataset)} episodes, {frames} frames at {context.rate:g} Hz")
         say(f"  task      {context.task}")
         say(f"  by        {', '.join(f'{agent} ({count})' for agent, count in agents.items())}")
-        say(f"  success   {successes} of {len(dataset)}")
+        say(f"  success   {successes} of {len(dataset)}" + f", {unknown} unknown" * bool(unknown))
         say(f"  length    {min(lengths)} to {max(lengths)} frames an episode")
         say(f"  split     {len(dataset.split('train'))} train, {len(dataset.split('valid'))} valid")
         for name, shape in features.items():
@@ -55,6 +56,7 @@ class Info(Command):
                 "task": context.task,
                 "agents": agents,
                 "successes": successes,
+                "unknown": unknown,
                 "train": len(dataset.split("train")),
                 "valid": len(dataset.split("valid")),
                 "features": features,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -94,9 +95,10 @@ class Quickstart(Command):
             self._demonstrations_recording: "the demonstrations",
             self._evaluation_recording: "the policy at work",
         }
+        program = "robolearn" if shutil.which("robolearn") else sys.argv[0]
         width = max(len(str(path)) for path in shown)
         for path, what in shown.items():
-            self.console.say(f"  robolearn view {path!s:{width}}   {what}")
+            self.console.say(f"  {program} view {path!s:{width}}   {what}")
         self.console.result(evaluation.to_json() | {"report": run.report, "run": run.path})
         return 0
 

@@ -56,7 +56,9 @@ class Train(Command):
         from robolearn.learning.run import Run
 
         dataset = Dataset(self.dataset)
-        with Run.train(self.to, self.cloning, self.dataset, resume=self.resume) as run:
+        with Run.train(self.to, self.cloning, dataset, resume=self.resume) as run:
+            if run.policy.is_dir():
+                self.console.say(f"{self.to} is finished already")
             try:
                 with self.console.progress("training") as progress:
                     clone(dataset, run, self.cloning, progress)
@@ -71,7 +73,5 @@ class Train(Command):
             f"{name.removesuffix('/total')} {value:.3f}" for name, value in losses.items()
         )
         self.console.say(f"policy in {run.policy} (loss: {text}); report in {path}")
-        self.console.result(
-            {"run": self.to, "policy": run.policy, "report": report, "metrics": last}
-        )
+        self.console.result({"run": self.to, "policy": run.policy, "report": path, "metrics": last})
         return 0

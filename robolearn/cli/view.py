@@ -32,7 +32,7 @@ class View(Command):
     def run(self) -> int:
         from robolearn.errors import ConfigurationError, DatasetError
         from robolearn.learning.run import Run
-        from robolearn.viewing.screen import open_recording, open_report
+        from robolearn.viewing.screen import open_recording, open_report, require_display
 
         if not self.path.exists():
             raise DatasetError(f"there is no {self.path}")
@@ -47,6 +47,7 @@ class View(Command):
         elif self.save is not None:
             self._save(self.save)
         else:
+            require_display(f"add --save {self.path.stem}.rrd to lay it out in a file")
             with tempfile.TemporaryDirectory(prefix="robolearn-") as folder:
                 self._save(Path(folder) / f"{self.path.stem}.rrd")
                 open_recording(Path(folder) / f"{self.path.stem}.rrd")

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robolearn.episodes.frames import Array
-from robolearn.errors import MissingDependency, SimulationError
+from robolearn.errors import ConfigurationError, MissingDependency, SimulationError
 
 if TYPE_CHECKING:
     import mujoco
 
 _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
+_OFF = {"disable", "disabled", "off", "false", "0"}
+_BACKENDS = (
+    {"glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1"} | _OFF | {*_LIBRARIES}
+)
 _VISUAL_GEOMS = 1
 """robosuite keeps what is seen in geom group 1 and what collides in group 0."""
 
@@ -27,16 +31,26 @@ def select_gl() -> str | None:
     A ``MUJOCO_GL`` set by the user is kept. MuJoCo cannot be imported with a backend whose library
     is missing, so where there is none rendering is switched off.
 
+    Raises:
+        ConfigurationError: ``MUJOCO_GL`` is set to what MuJoCo does not know.
+
     Returns:
         ``egl``, ``osmesa``, ``cgl``, ``wgl`` or what the user chose; None where nothing can render.
     """
     chosen = os.environ.get("MUJOCO_GL", "").lower().strip()
+    if chosen and chosen not in _ON | _OFF | _LIBRARIES.keys():
+        raise ConfigurationError(
+            f"MUJOCO_GL is {chosen!r}, which MuJoCo does not know: leave it unset, "
+            f"or use {', '.join(sorted(_LIBRARIES))} or disable"
+        )
     if not chosen:
         chosen = {"darwin": "cgl", "win32": "wgl"}.get(sys.platform, "") or next(
             (name for name, library in _LIBRARIES.items() if _loads(library)), "disable"
         )
-        os.environ["MUJOCO_GL"] = chosen
-    return None if chosen in {"disable", "disabled", "off", "false", "0"} else chosen
+    elif chosen in _LIBRARIES and not _loads(_LIBRARIES[chosen]):
+        chosen = "disable"  # with a library that is missing MuJoCo could not even be imported
+    os.environ["MUJOCO_GL"] = chosen
+    return None if chosen in _OFF else chosen
 
 
 def require_gl() -> None:
@@ -48,7 +62,7 @@ def require_gl() -> None:
     if select_gl() is None:
         raise MissingDependency(
             "cameras need a GL library: install one with 'apt-get install libegl1 libgl1-mesa-dri' "
-            "(and leave MUJOCO_GL unset)"
+            "and leave MUJOCO_GL unset"
         )
 
 

@@ -31,6 +31,7 @@ type Split = Literal["train", "valid", "all"]
 
 INDEX = "index.hdf5"
 _EPISODES = "episodes"
+_DIGITS = 6
 _VALID_EVERY = 10
 """Each tenth episode is for validation; adding episodes moves none to the other side."""
 
@@ -52,7 +53,8 @@ class Dataset:
             if not files:
                 raise DatasetError(f"{path} is no dataset: it has no {_EPISODES}/*.hdf5")
             self._demos = [(file, "data/demo_0") for file in files]
-            self._valid = {index for index in range(len(files)) if _is_valid(index)}
+            numbers = map(_number, files)
+            self._valid = {index for index, number in enumerate(numbers) if _is_valid(number)}
         elif path.is_file():
             self._demos, self._valid = _demos_in(path)
         else:
@@ -69,10 +71,7 @@ class Dataset:
             DatasetError: it cannot be read.
         """
         with self._demo(0) as demo:
-            try:
-                return read_context(demo)
-            except (KeyError, ValueError, OSError) as error:
-                raise DatasetError(f"{self._demos[0][0]}: no readable episode: {error}") from error
+            return read_context(demo)
 
     def split(self, split: Split) -> list[int]:
         """Indices of the episodes on that side of the split between training and validation."""
@@ -98,9 +97,7 @@ class Dataset:
     @contextlib.contextmanager
     def _demo(self, index: int) -> Iterator[h5py.Group]:
         path, name = self._demos[index]
-        with _open(path) as file:
-            if name not in file:
-                raise DatasetError(f"{path}: {name} is missing")
+        with _reading(path) as file:
             yield file[name]
 
 
@@ -121,7 +118,9 @@ class DatasetWriter:
         episodes = path / _EPISODES
         episodes.mkdir(exist_ok=True)
         self._discard_staged()
-        self._count = count_episodes(path)
+        files = _episode_files(path)
+        self._count = len(files)
+        self._next = _number(files[-1]) + 1 if files else 0
         self._write_index()
 
     def __enter__(self) -> DatasetWriter:
@@ -138,6 +137,10 @@ class DatasetWriter:
             if self._indexed != count_episodes(self.path):  # interrupted between the two
                 self._write_index()
         finally:
+            if not count_episodes(self.path):
+                with contextlib.suppress(OSError):  # something else is in it
+                    (self.path / _EPISODES).rmdir()
+                    self.path.rmdir()
             self._claim.close()
 
     def _discard_staged(self) -> None:
@@ -177,11 +180,13 @@ class DatasetWriter:
         Raises:
             FeatureMismatch: its features, action or rate are not those of the dataset.
         """
-        number = self._count
-        if number:
-            _require_same_features(_context_of(_episode_path(self.path, 0)), _context_of(staged))
+        files = _episode_files(self.path)
+        if files:
+            _require_same_features(_context_of(files[0]), _context_of(staged))
+        number = self._next
         commit(staged, _episode_path(self.path, number))
         self._count += 1
+        self._next += 1
         self._write_index()
         return number
 
@@ -196,21 +201,19 @@ class DatasetWriter:
             with hdf5_in_memory(staged) as index:
                 data = index.create_group("data")
                 total = 0
-                names = [f"demo_{number}" for number in range(len(files))]
-                for number, path in enumerate(files):
-                    with _open(path) as file:
-                        total += int(file["data"].attrs["total"])
-                        if number == 0:
+                valid: dict[bool, list[str]] = {False: [], True: []}
+                for path in files:
+                    number = _number(path)
+                    with _reading(path) as file:
+                        total += int(file["data/demo_0"].attrs["num_samples"])
+                        if "env_args" not in data.attrs and "env_args" in file["data"].attrs:
                             data.attrs["env_args"] = file["data"].attrs["env_args"]
-                    data[names[number]] = h5py.ExternalLink(
-                        f"{_EPISODES}/{path.name}", "data/demo_0"
-                    )
+                    name = f"demo_{number}"
+                    data[name] = h5py.ExternalLink(f"{_EPISODES}/{path.name}", "data/demo_0")
+                    valid[_is_valid(number)].append(name)
                 data.attrs["total"] = total
-                for side, valid in (("train", False), ("valid", True)):
-                    chosen = [
-                        name for number, name in enumerate(names) if _is_valid(number) == valid
-                    ]
-                    index[f"mask/{side}"] = np.array(chosen, dtype="S")
+                index["mask/train"] = np.array(valid[False], dtype="S")
+                index["mask/valid"] = np.array(valid[True], dtype="S")
             commit(staged, self.path / INDEX)
             self._indexed = len(files)
         except BaseException:
@@ -224,7 +227,7 @@ def count_episodes(path: Path) -> int:
 
 
 def _context_of(path: Path) -> EpisodeContext:
-    with _open(path) as file:
+    with _reading(path) as file:
         return read_context(file["data/demo_0"])
 
 
@@ -247,19 +250,23 @@ def _is_valid(number: int) -> bool:
 
 
 def _episode_path(dataset: Path, number: int) -> Path:
-    return dataset / _EPISODES / f"episode_{number:06d}.hdf5"
+    return dataset / _EPISODES / f"episode_{number:0{_DIGITS}d}.hdf5"
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.removeprefix("episode_"))
 
 
 def _episode_files(dataset: Path) -> list[Path]:
-    return sorted((dataset / _EPISODES).glob("episode_*.hdf5"))
+    return sorted((dataset / _EPISODES).glob(f"episode_{'[0-9]' * _DIGITS}.hdf5"))
 
 
 def _demos_in(path: Path) -> tuple[list[tuple[Path, str]], set[int]]:
     """Episodes in one file of robomimic's layout, and which of them are for validation."""
-    with _open(path) as file:
+    with _reading(path) as file:
         names = sorted(file.get("data", ()), key=lambda name: int(name.rpartition("_")[2]))
         if not names:
-            raise DatasetError(f"{path}: no demonstrations in its group 'data'")
+            raise DatasetError("no demonstrations in its group 'data'")
         masked = {name.decode() for name in file["mask/valid"]} if "mask/valid" in file else set()
         valid = {
             index
@@ -270,10 +277,11 @@ def _demos_in(path: Path) -> tuple[list[tuple[Path, str]], set[int]]:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[h5py.File]:
+def _reading(path: Path) -> Iterator[h5py.File]:
+    """Open a file that may be damaged or hostile: h5py and NumPy then raise almost anything."""
     try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DatasetError(f"{path}: no readable HDF5 file: {error}") from error
-    with file:
-        yield file
+        with h5py.File(path, "r") as file:
+            yield file
+    except Exception as error:
+        reason = error if isinstance(error, DatasetError) else f"no readable episodes: {error}"
+        raise DatasetError(f"{path}: {reason}") from error

@@ -29,7 +29,7 @@ class Episode:
         recorded_at: when it began, ISO 8601 with the time zone; None where not known.
 
     Raises:
-        DatasetError: the arrays' lengths disagree.
+        DatasetError: an array does not fit its feature, or the lengths disagree.
     """
 
     context: EpisodeContext
@@ -45,6 +45,22 @@ class Episode:
     recorded_at: str | None
 
     def __post_init__(self) -> None:
+        features = {**self.context.features, "action": self.context.action}
+        for name, values in (*self.observations.items(), ("action", self.actions)):
+            feature = features[name]
+            if values.shape[1:] != feature.shape or values.dtype != feature.dtype:
+                raise DatasetError(
+                    f"{name} has frames of {values.dtype} {values.shape[1:]}, "
+                    f"not of {feature.dtype} {feature.shape}"
+                )
+        for name, values in (
+            ("rewards", self.rewards),
+            ("success", self.success),
+            ("time", self.time),
+            *self.timestamps.items(),
+        ):
+            if values.ndim != 1 or not np.isfinite(values).all():
+                raise DatasetError(f"{name} is not one finite number a frame")
         lengths = {
             "actions": len(self.actions),
             "actions_asked": len(self.actions_asked),

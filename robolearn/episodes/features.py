@@ -6,11 +6,12 @@ the one table below.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from robolearn.errors import DatasetError
 
@@ -38,6 +39,10 @@ class Feature:
     names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        if np.dtype(self.dtype).kind not in "biuf":
+            raise DatasetError(f"a feature cannot be of type {self.dtype}")
+        if any(size < 1 for size in self.shape):
+            raise DatasetError(f"a feature cannot have the shape {self.shape}")
         if self.names is not None and self.shape != (len(self.names),):
             raise DatasetError(
                 f"{len(self.names)} names do not fit a feature of shape {self.shape}"
@@ -74,17 +79,20 @@ class Feature:
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """In the form of LeRobot's ``info.json``."""
-        return {
-            "dtype": self.dtype,
-            "shape": list(self.shape),
-            "names": None if self.names is None else list(self.names),
-        }
+        """Begins as in LeRobot's ``info.json``: ``dtype``, ``shape``, ``names``."""
+        return asdict(self)
 
     @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Feature:
-        names = data["names"]
-        return cls(data["dtype"], tuple(data["shape"]), None if names is None else tuple(names))
+    def from_json(cls, data: object) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            DatasetError: it is anything else.
+        """
+        try:
+            return TypeAdapter(cls).validate_python(data)
+        except (ValidationError, TypeError) as error:
+            raise DatasetError(f"no description of a feature: {data!r:.80}") from error
 
     def as_frame(self, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
         """``value`` with this feature's dtype.
@@ -114,29 +122,27 @@ class ActionFeature(Feature):
     high: tuple[float, ...] = ()
     gripper: tuple[int, ...] = ()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        size = self.shape[0] if len(self.shape) == 1 else -1
+        if not len(self.low) == len(self.high) == size or not all(
+            math.isfinite(low) and math.isfinite(high) and low < high
+            for low, high in zip(self.low, self.high, strict=True)
+        ):
+            raise DatasetError("an action needs a finite range, low < high, for each element")
+        if any(not 0 <= index < size for index in self.gripper):
+            raise DatasetError(f"an action of {size} elements has no grippers {self.gripper}")
+
+    def accepts(self, other: ActionFeature) -> bool:
+        """Whether the same numbers mean the same in both, as far as their names are known."""
+        return (self.low, self.high, self.gripper) == (other.low, other.high, other.gripper) and (
+            self.names is None or other.names is None or self.names == other.names
+        )
+
     @property
     def arm(self) -> tuple[int, ...]:
         """Positions of the elements that move the arm: all that are not the gripper's."""
         return tuple(index for index in range(self.shape[0]) if index not in self.gripper)
-
-    def to_json(self) -> dict[str, Any]:
-        return super().to_json() | {
-            "low": list(self.low),
-            "high": list(self.high),
-            "gripper": list(self.gripper),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> ActionFeature:
-        plain = Feature.from_json(data)
-        return cls(
-            plain.dtype,
-            plain.shape,
-            plain.names,
-            tuple(data["low"]),
-            tuple(data["high"]),
-            tuple(data["gripper"]),
-        )
 
 
 def robomimic_key(feature: str) -> str:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import (
@@ -28,7 +30,8 @@ from robolearn.episodes.frames import Array, EpisodeContext, Outcome
 from robolearn.errors import DatasetError
 
 OWN = "robolearn"
-"""Name of the group beside robomimic's arrays, and of the JSON attribute that describes it."""
+"""Name of the group beside robomimic's arrays."""
+_DESCRIPTION = "description"
 
 
 def write_episode(episode: Episode, path: Path, *, compress_model: bool = False) -> None:
@@ -59,7 +62,7 @@ def write_episode(episode: Episode, path: Path, *, compress_model: bool = False)
         dones[-1:] = 1
         _write(demo, "dones", dones)
         own = demo.create_group(OWN)
-        own.attrs["description"] = json.dumps(_describe(episode))
+        own.attrs[_DESCRIPTION] = json.dumps(asdict(_Description.of(episode)))
         if not np.array_equal(episode.actions, episode.actions_asked):
             _write(own, "actions_asked", episode.actions_asked)
         _write(own, "success", episode.success)
@@ -93,42 +96,60 @@ def read_episode(demo: h5py.Group) -> Episode:
         demo: the group ``data/demo_i`` of a file that robolearn, robomimic or robosuite wrote.
 
     Raises:
-        DatasetError: arrays are missing, disagree or cannot be read.
+        DatasetError: what was read does not fit together.
+        Exception: whatever h5py raises where arrays are missing or damaged.
     """
-    where = f"{demo.file.filename}: {demo.name}"
-    try:
-        context = read_context(demo)
-        actions = _read(demo, robomimic_key(ACTION))
-        observations = {name: _read(demo, robomimic_key(name)) for name in context.features}
-        own = demo.get(OWN)
-        steps = len(actions)
-        description = {} if own is None else json.loads(own.attrs["description"])
-        times = np.arange(steps) / context.rate
-        rewards = _read(demo, "rewards") if "rewards" in demo else np.zeros(steps)
-        return Episode(
-            context=context,
-            observations=observations,
-            actions=actions,
-            actions_asked=_read(own, "actions_asked")
-            if own and "actions_asked" in own
-            else actions,
-            rewards=rewards,
-            success=_read(own, "success") if own else rewards > 0,
-            time=_read(own, "time") if own else times,
-            timestamps={
-                name: _read(own, f"timestamps/{robomimic_key(name)}") if own else times
-                for name in (*context.features, ACTION)
-            },
-            outcome=Outcome(**description["outcome"])
-            if own
-            else Outcome(steps, bool((rewards > 0).any()), None, "horizon"),
-            agent=description.get("agent", "unknown"),
-            recorded_at=description.get("recorded_at"),
-        )
-    except DatasetError as error:
-        raise DatasetError(f"{where}: {error}") from error
-    except (KeyError, OSError, ValueError, TypeError, RuntimeError) as error:
-        raise DatasetError(f"{where}: no readable episode: {error}") from error
+    context = read_context(demo)
+    actions = _read(demo, robomimic_key(ACTION))
+    observations = {name: _read(demo, robomimic_key(name)) for name in context.features}
+    own = demo.get(OWN)
+    if own is None:
+        return _without_description(demo, context, observations, actions)
+    description = _Description.read(own)
+    return Episode(
+        context=context,
+        observations=observations,
+        actions=actions,
+        actions_asked=_read(own, "actions_asked") if "actions_asked" in own else actions,
+        rewards=_read(demo, "rewards"),
+        success=_read(own, "success"),
+        time=_read(own, "time"),
+        timestamps={
+            name: _read(own, f"timestamps/{robomimic_key(name)}")
+            for name in (*context.features, ACTION)
+        },
+        outcome=description.outcome,
+        agent=description.agent,
+        recorded_at=description.recorded_at,
+    )
+
+
+def _without_description(
+    demo: h5py.Group, context: EpisodeContext, observations: dict[str, Array], actions: Array
+) -> Episode:
+    """An episode that robomimic or robosuite wrote: a reward is success, time is counted."""
+    steps = len(actions)
+    times = np.arange(steps) / context.rate
+    rewards = _read(demo, "rewards") if "rewards" in demo else np.zeros(steps, np.float32)
+    success = rewards > 0
+    return Episode(
+        context=context,
+        observations=observations,
+        actions=actions,
+        actions_asked=actions,
+        rewards=rewards,
+        success=success,
+        time=times,
+        timestamps=dict.fromkeys((*context.features, ACTION), times),
+        outcome=Outcome(
+            steps,
+            bool(success.any()) if "rewards" in demo else None,
+            bool(success[-1:].any()) if "rewards" in demo else None,
+            "horizon",
+        ),
+        agent="unknown",
+        recorded_at=None,
+    )
 
 
 def read_context(demo: h5py.Group) -> EpisodeContext:
@@ -139,18 +160,17 @@ def read_context(demo: h5py.Group) -> EpisodeContext:
     if model_file is None and f"{OWN}/model_file" in demo:
         model_file = _read(demo[OWN], "model_file").tobytes().decode()
     if OWN in demo:
-        description = json.loads(demo[OWN].attrs["description"])
+        description = _Description.read(demo[OWN])
         return EpisodeContext(
             features={
-                name: Feature.from_json(feature)
-                for name, feature in description["features"].items()
+                name: Feature.from_json(feature) for name, feature in description.features.items()
             },
-            action=ActionFeature.from_json(description["action"]),
-            task=description["task"],
-            rate=description["rate"],
+            action=ActionFeature.from_json(description.action),
+            task=description.task,
+            rate=description.rate,
             env_args=env_args,
             model_file=model_file,
-            seed=description["seed"],
+            seed=description.seed,
         )
     return EpisodeContext(
         features=_infer_features(demo),
@@ -162,18 +182,41 @@ def read_context(demo: h5py.Group) -> EpisodeContext:
     )
 
 
-def _describe(episode: Episode) -> dict[str, Any]:
-    context = episode.context
-    return {
-        "features": {name: feature.to_json() for name, feature in context.features.items()},
-        "action": context.action.to_json(),
-        "task": context.task,
-        "rate": context.rate,
-        "seed": context.seed,
-        "outcome": vars(episode.outcome),
-        "agent": episode.agent,
-        "recorded_at": episode.recorded_at,
-    }
+@dataclass(frozen=True)
+class _Description:
+    """What the layout has no place for and is no array."""
+
+    features: dict[str, Any]
+    action: dict[str, Any]
+    task: str
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    seed: int | None
+    outcome: Outcome
+    agent: str
+    recorded_at: str | None
+
+    @classmethod
+    def of(cls, episode: Episode) -> _Description:
+        context = episode.context
+        return cls(
+            features={name: feature.to_json() for name, feature in context.features.items()},
+            action=context.action.to_json(),
+            task=context.task,
+            rate=context.rate,
+            seed=context.seed,
+            outcome=episode.outcome,
+            agent=episode.agent,
+            recorded_at=episode.recorded_at,
+        )
+
+    @classmethod
+    def read(cls, own: h5py.Group) -> _Description:
+        try:
+            return TypeAdapter(cls).validate_json(own.attrs[_DESCRIPTION])
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise DatasetError(f"its description is damaged: {place}: {first['msg']}") from error
 
 
 def _write(group: h5py.Group, key: str, values: Array, one_frame_a_chunk: bool = False) -> None:

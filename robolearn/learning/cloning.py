@@ -11,8 +11,10 @@ from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.windows import Windows
 from robolearn.errors import TrainingError
 from robolearn.learning.config import CloningConfig
+from robolearn.learning.interrupts import interrupt_held_back
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
+from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
@@ -20,8 +22,8 @@ from robolearn.policies.schema import PolicySchema
 def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress) -> Policy:
     """Train a policy, from the run's newest checkpoint if it has one, and save it in the run.
 
-    Stopped by Ctrl-C, it leaves a checkpoint of the last whole step. Resumed on the CPU, it gives
-    the same weights as without the stop.
+    A run that is finished is left as it is. Stopped by Ctrl-C, it leaves a checkpoint of the last
+    whole step. Resumed on the CPU, it gives the same weights as without the stop.
 
     Args:
         dataset: demonstrations.
@@ -37,6 +39,8 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
         FeatureMismatch: it lacks what the config's policy is to see.
         TrainingError: a loss is not finite; the last checkpoint is kept.
     """
+    if run.policy.is_dir():
+        return load_policy(run.policy)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     schema = PolicySchema.of(dataset.context, config.policy.inputs)
     inputs, history = tuple(schema.inputs), config.policy.history
@@ -49,17 +53,18 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
         metrics.go_on_from(learner.step)
         try:
             while learner.step < config.steps:
-                losses = learner.update()
-                if learner.step % config.log_every == 0 or learner.step == config.steps:
-                    values = {f"train/{name}": loss.item() for name, loss in losses.items()}
-                    _require_finite(values, learner.step, run)
-                    values["train/learning_rate"] = learner.learning_rate
-                    if valid is not None:
-                        values |= _validation_losses(learner.average, valid)
-                    metrics.log(learner.step, values)
-                    progress(learner.step, config.steps, f"loss {values['train/total']:.3f}")
-                if learner.step % config.checkpoint_every == 0 and learner.step < config.steps:
-                    run.save_checkpoint(learner.step, learner.state_dict())
+                with interrupt_held_back():
+                    losses = learner.update()
+                    if learner.step % config.log_every == 0 or learner.step == config.steps:
+                        values = {f"train/{name}": loss.item() for name, loss in losses.items()}
+                        _require_finite(values, learner.step, run)
+                        values["train/learning_rate"] = learner.learning_rate
+                        if valid is not None:
+                            values |= _validation_losses(learner.average, valid)
+                        metrics.log(learner.step, values)
+                        progress(learner.step, config.steps, f"loss {values['train/total']:.3f}")
+                    if learner.step % config.checkpoint_every == 0 and learner.step < config.steps:
+                        run.save_checkpoint(learner.step, learner.state_dict())
         except KeyboardInterrupt:
             run.save_checkpoint(learner.step, learner.state_dict())
             raise

@@ -16,14 +16,15 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tomli_w
+from pydantic import TypeAdapter, ValidationError
 
 import robolearn
 from robolearn.errors import FolderInUse, TrainingError
@@ -34,6 +35,7 @@ from robolearn.shelf import read_toml
 if TYPE_CHECKING:  # torch takes seconds to import, which who only asks for a path need not wait for
     import torch
 
+    from robolearn.episodes.dataset import Dataset
     from robolearn.policies.policy import Policy
 
 _STATE = "state.safetensors"
@@ -52,6 +54,7 @@ class Run:
         self.policy = path / "policy"
         self.evaluation = path / "evaluation.json"
         self.evaluation_episodes = path / "evaluation"
+        self.unfinished_evaluation = path / "evaluation.unfinished"
         self.report = path / "report.html"
         self._dataset = path / "dataset.json"
         self._checkpoints = path / "checkpoints"
@@ -60,7 +63,7 @@ class Run:
     @classmethod
     @contextlib.contextmanager
     def train(
-        cls, path: Path, config: CloningConfig, dataset: Path, *, resume: bool
+        cls, path: Path, config: CloningConfig, dataset: Dataset, *, resume: bool
     ) -> Iterator[Run]:
         """Make a run folder, or open one to go on, and keep others from writing to it meanwhile.
 
@@ -72,7 +75,8 @@ class Run:
 
         Raises:
             FolderInUse: the folder holds something already, or another process is at work in it.
-            TrainingError: it is to be resumed with another config; names the keys that differ.
+            TrainingError: it is to be resumed with another config, whose keys are named, or on
+                another dataset.
         """
         run = cls(path)
         if run.config.is_file() and not resume:
@@ -81,27 +85,29 @@ class Run:
             )
         with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
-                run._require_same(config)
+                run._require_same(config, dataset)
             else:
-                write_file(
-                    run._dataset,
-                    json.dumps({"path": str(dataset), "absolute": str(dataset.resolve())}),
-                )
-                run._write_config(config, dataset)
+                write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset))))
+                run._write_config(config, dataset.path)
             yield run
 
     def _write_config(self, config: CloningConfig, dataset: Path) -> None:
-        text = tomli_w.dumps(dataclasses.asdict(config))
+        text = tomli_w.dumps(asdict(config))
         write_file(
             self.config,
             f"# robolearn {robolearn.__version__}\n"
             f"# robolearn train {dataset} --config {self.config} --to RUN\n\n{text}",
         )
 
-    def _require_same(self, config: CloningConfig) -> None:
+    def _require_same(self, config: CloningConfig, dataset: Dataset) -> None:
+        trained_on = self._trained_on()
+        if trained_on != _TrainedOn.of(dataset):
+            raise TrainingError(
+                f"{self.path} was begun with {trained_on.episodes} episodes of {trained_on.path}; "
+                "resume it with the same, or train into another folder"
+            )
         before, now = (
-            _flat(dataclasses.asdict(value))
-            for value in (read_toml(self.config, CloningConfig), config)
+            _flat(asdict(value)) for value in (read_toml(self.config, CloningConfig), config)
         )
         differing = [key for key in before if before[key] != now[key]]
         if differing:
@@ -115,8 +121,14 @@ class Run:
         """What it was trained on; None where that is no longer there."""
         if not self._dataset.is_file():
             return None
-        noted = json.loads(self._dataset.read_text(encoding="utf-8"))
-        return next((path for name in noted.values() if (path := Path(name)).exists()), None)
+        path = Path(self._trained_on().path)
+        return path if path.exists() else None
+
+    def _trained_on(self) -> _TrainedOn:
+        try:
+            return TypeAdapter(_TrainedOn).validate_json(self._dataset.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise TrainingError(f"{self._dataset}: cannot be read; train anew") from error
 
     def newest_checkpoint(self) -> dict[str, torch.Tensor] | None:
         """What `save_checkpoint` was given last; None when there is no checkpoint.
@@ -204,6 +216,18 @@ def _read_json_lines(path: Path) -> list[dict[str, float]]:
         with contextlib.suppress(json.JSONDecodeError):
             rows.append(json.loads(line))
     return rows
+
+
+@dataclass(frozen=True)
+class _TrainedOn:
+    """What identifies the dataset of a run."""
+
+    path: str
+    episodes: int
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> _TrainedOn:
+        return cls(str(dataset.path.resolve()), len(dataset))
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,7 +14,7 @@ import json
 import shutil
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -75,7 +75,9 @@ def load_policy(folder: Path) -> Policy:
             )
         config = TypeAdapter(PolicyConfig).validate_python(description["policy"])
         policy = Policy(PolicySchema.from_json(description["schema"]), config)
-    except (ValueError, KeyError, TypeError, ValidationError) as error:
+    except PolicyError:
+        raise
+    except Exception as error:  # whatever a damaged or hostile description leads to, in torch too
         raise PolicyError(f"{path}: no readable policy: {error}") from error
     try:
         policy.load_state_dict(load_file(folder / _WEIGHTS))

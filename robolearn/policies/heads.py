@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Categorical, Independent, MixtureSameFamily, Normal
@@ -51,7 +53,9 @@ class GripperHead(nn.Module):
 
     def __init__(self, width: int, grippers: int) -> None:
         super().__init__()
-        self.closed = nn.Linear(width, grippers)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Initializing zero-element tensors")
+            self.closed = nn.Linear(width, grippers)
 
     def forward(self, features: torch.Tensor) -> Bernoulli:
         """(B, width) → distribution over (B, G), 1 where closed."""

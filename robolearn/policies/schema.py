@@ -71,13 +71,13 @@ class PolicySchema:
                 differences.append(f"{name} is missing")
             elif offered.shape != feature.shape:
                 differences.append(f"{name} is {offered.shape}, not {feature.shape}")
-            elif offered.names != feature.names:
+            elif feature.names and offered.names and offered.names != feature.names:
                 differences.append(
                     f"{name} has other elements: {offered.names}, not {feature.names}"
                 )
         if context.action.shape != self.action.shape:
             differences.append(f"action is {context.action.shape}, not {self.action.shape}")
-        elif context.action != self.action:
+        elif not self.action.accepts(context.action):
             differences.append("action has other elements or limits")
         if context.rate != self.rate:
             differences.append(f"the rate is {context.rate:g} Hz, not {self.rate:g} Hz")

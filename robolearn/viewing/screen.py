@@ -20,6 +20,19 @@ def has_display() -> bool:
     )
 
 
+def require_display(advice: str) -> None:
+    """Raise where no window can be opened.
+
+    Args:
+        advice: what to do instead.
+
+    Raises:
+        MissingDependency: there is no display.
+    """
+    if not has_display():
+        raise MissingDependency(f"there is no display here; {advice}")
+
+
 def open_recording(path: Path) -> None:
     """Show a ``.rrd`` file in the Rerun viewer, until its window is closed or Ctrl-C.
 
@@ -30,11 +43,10 @@ def open_recording(path: Path) -> None:
         MissingDependency: there is no display, or the viewer cannot start; the message names the
             file and says how to look at it elsewhere.
     """
-    if not has_display():
-        raise MissingDependency(
-            f"there is no display here to show {path}: copy it to a machine that has one and run "
-            f"'rerun {path.name}', or serve it to a browser with 'rerun {path} --serve-web'"
-        )
+    require_display(
+        f"copy {path} to a machine that has one and run 'rerun {path.name}', or serve it to a "
+        f"browser with '{sys.executable} -m rerun_cli {path} --serve-web'"
+    )
     # The viewer is a child of the wrapper: in a group of their own both end together.
     viewer = subprocess.Popen(
         [sys.executable, "-m", "rerun_cli", str(path)],

@@ -98,7 +98,7 @@ def test_ctrl_c_while_training(tmp_path: Path, lift_demonstrations: Path) -> Non
 
 
 def test_ctrl_c_while_evaluating(tmp_path: Path, lift_policy: Path) -> None:
-    episodes = lift_policy / "evaluation"
+    episodes = lift_policy / "evaluation.unfinished"
     line = interrupt(
         *("evaluate", lift_policy, "--on", "sim:lift", "--episodes", 500),
         when=lambda: count_episodes(episodes) >= 1,
@@ -107,6 +107,7 @@ def test_ctrl_c_while_evaluating(tmp_path: Path, lift_policy: Path) -> None:
     assert f"{count_episodes(episodes)} of 500 episodes are kept" in line
     assert_intact(episodes, at_least=1)
     assert not (lift_policy / "evaluation.json").exists()
+    assert not (lift_policy / "evaluation").exists()
     load_policy(lift_policy)
 
 
@@ -175,5 +176,5 @@ def test_a_full_disk_while_evaluating(small_disk: Path, lift_policy: Path) -> No
     said = robolearn("evaluate", policy, "--on", "sim:lift", "--episodes", 20, expect=2)
     assert said.splitlines()[-1].startswith("robolearn: error: the disk is full")
     assert "Traceback" not in said
-    assert_intact(policy / "evaluation", at_least=1)
+    assert_intact(policy / "evaluation.unfinished", at_least=1)
     load_policy(policy)

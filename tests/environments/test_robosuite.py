@@ -13,7 +13,7 @@ from robolearn.environments.rendering import CameraRenderer, select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import Cameras, SimTask
 from robolearn.episodes.features import SIMULATOR_STATE
-from robolearn.errors import MissingDependency, SimulationError
+from robolearn.errors import ConfigurationError, MissingDependency, SimulationError
 
 
 def run(environment: RobosuiteEnvironment, seed: int, steps: int = 12) -> list[np.ndarray]:
@@ -149,6 +149,24 @@ def test_without_a_gl_library_cameras_name_the_package(
     with pytest.raises(MissingDependency, match="apt-get install libegl1"):
         RobosuiteEnvironment(lift_task.with_cameras(("agentview",), 48, 64))
     assert os.environ["MUJOCO_GL"] == "disable"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "left"), [("egl", "disable"), ("osmesa", "disable"), ("glfw", "glfw")]
+)
+def test_a_chosen_backend_whose_library_is_missing_is_switched_off(
+    monkeypatch: pytest.MonkeyPatch, chosen: str, left: str
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", chosen)
+    monkeypatch.setattr(rendering, "_loads", lambda library: False)
+    select_gl()
+    assert os.environ["MUJOCO_GL"] == left
+
+
+def test_an_unknown_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "nonsense")
+    with pytest.raises(ConfigurationError, match="MUJOCO_GL is 'nonsense'"):
+        select_gl()
 
 
 def test_states_need_no_gl_library() -> None:

@@ -141,5 +141,46 @@ def test_what_is_no_dataset_is_named(tmp_path: Path, path: str) -> None:
 
 def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
     (tmp_path / "demo.hdf5").write_text("not HDF5")
-    with pytest.raises(DatasetError, match=r"demo\.hdf5: no readable HDF5"):
+    with pytest.raises(DatasetError, match=r"demo\.hdf5: no readable episodes"):
         Dataset(tmp_path / "demo.hdf5")
+
+
+def test_an_episode_is_never_overwritten(line_dataset: Path, make_episode) -> None:
+    """With one deleted by hand, the next is numbered after the last, not by the count."""
+    episodes = line_dataset / "episodes"
+    (episodes / "episode_000003.hdf5").unlink()
+    last = (episodes / "episode_000009.hdf5").read_bytes()
+    with DatasetWriter(line_dataset) as writer:
+        assert writer.add(make_episode(seed=50)) == 10
+    assert (episodes / "episode_000009.hdf5").read_bytes() == last
+    dataset = Dataset(line_dataset)
+    assert len(dataset) == len(Dataset(line_dataset / INDEX)) == 10
+    assert dataset.split("valid") == [8]  # still the one with the number 9
+
+
+def test_an_index_that_points_nowhere_is_named(line_dataset: Path) -> None:
+    (line_dataset / "episodes" / "episode_000003.hdf5").unlink()
+    dataset = Dataset(line_dataset / INDEX)
+    with pytest.raises(DatasetError, match=r"index\.hdf5: no readable episodes"):
+        dataset.episode(3)
+
+
+@pytest.mark.parametrize("name", [INDEX, "episodes/episode_000000.hdf5"])
+def test_flipped_bits_are_an_error_or_harmless(line_dataset: Path, name: str) -> None:
+    """Nothing but DatasetError comes out of a damaged file, and nothing crashes."""
+    random = np.random.default_rng(0)
+    path = line_dataset / name
+    whole = path.read_bytes()
+    refused = 0
+    for _ in range(120):
+        damaged = bytearray(whole)
+        for position in random.integers(0, len(whole), 4):
+            damaged[position] ^= 1 << random.integers(8)
+        path.write_bytes(damaged)
+        try:
+            dataset = Dataset(path)
+            assert dataset.context is not None
+            list(dataset.episodes(dataset.split("all")))
+        except DatasetError as error:
+            refused += str(line_dataset) in str(error)
+    assert refused > 20

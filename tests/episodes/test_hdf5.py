@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import h5py
@@ -114,4 +115,81 @@ def test_a_truncated_file_is_named(tmp_path: Path, make_episode, kept: int) -> N
     write_episode(make_episode(), path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DatasetError, match=r"e\.hdf5"):
+        Dataset(path).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("no JSON", "description is damaged"),
+        ("[" * 100_000, "description is damaged"),
+        ({"rate": 0}, "rate: .*greater than 0"),
+        ({"rate": "fast"}, "rate"),
+        ({"seed": "x"}, "seed"),
+        ({"agent": None}, "agent"),
+        ({"task": ["a"]}, "task"),
+        ({"outcome": {"steps": 3}}, "outcome"),
+        ({"features": []}, "features"),
+        ({"features": {"observation.state.hand": None}}, "no description of a feature"),
+        (
+            {"features": {"observation.state.hand": {"dtype": "float32", "shape": [10**12]}}},
+            r"hand has frames of float32 \(2,\), not of float32 \(1000000000000,\)",
+        ),
+        ({"features": {"observation.state.hand": {"dtype": "O", "shape": [2]}}}, "of type O"),
+        ({"action": {"dtype": "float32", "shape": [2]}}, "finite range"),
+    ],
+)
+def test_a_hostile_description_is_refused(
+    tmp_path: Path, make_episode, change: object, message: str
+) -> None:
+    path = tmp_path / "e.hdf5"
+    write_episode(make_episode(), path)
+    with h5py.File(path, "a") as file:
+        attributes = file["data/demo_0/robolearn"].attrs
+        text = (
+            change
+            if isinstance(change, str)
+            else json.dumps(
+                json.loads(attributes["description"]) | change  # type: ignore[operator]
+            )
+        )
+        attributes["description"] = text
+    with pytest.raises(DatasetError, match=rf"e\.hdf5: .*{message}"):
+        Dataset(path).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("key", "array"),
+    [
+        ("obs/hand", np.zeros((12, 3), np.float32)),
+        ("obs/hand", np.zeros((12, 2), "S3")),
+        ("obs/hand", np.float32(1)),
+        ("actions", np.zeros(12, np.float32)),
+        ("rewards", np.zeros((12, 2))),
+        ("robolearn/time", np.full(12, np.nan)),
+        ("robolearn/time", np.zeros(12, "S3")),
+        ("robolearn/success", np.zeros(5, bool)),
+    ],
+)
+def test_an_array_of_another_form_is_refused(
+    tmp_path: Path, make_episode, key: str, array: np.ndarray
+) -> None:
+    path = tmp_path / "e.hdf5"
+    write_episode(make_episode(), path)
+    with h5py.File(path, "a") as file:
+        del file[f"data/demo_0/{key}"]
+        file[f"data/demo_0/{key}"] = array
+    with pytest.raises(DatasetError, match=r"e\.hdf5: "):
+        Dataset(path).episode(0)
+
+
+def test_a_declared_size_that_does_not_fit_into_memory_is_refused(
+    tmp_path: Path, make_episode
+) -> None:
+    path = tmp_path / "e.hdf5"
+    write_episode(make_episode(), path)
+    with h5py.File(path, "a") as file:
+        del file["data/demo_0/actions"]
+        file.create_dataset("data/demo_0/actions", (10**12, 2), "float32", chunks=(1000, 2))
+    with pytest.raises(DatasetError, match=r"e\.hdf5: "):
         Dataset(path).episode(0)

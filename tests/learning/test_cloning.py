@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,7 @@ def train(
         if done == stop_at:
             raise KeyboardInterrupt
 
-    with Run.train(path, config, dataset, resume=resume) as run:
+    with Run.train(path, config, Dataset(dataset), resume=resume) as run:
         return clone(Dataset(dataset), run, config, progress)
 
 
@@ -108,6 +109,46 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last(
     assert [row["step"] for row in Run(tmp_path / "killed").read_metrics()] == [20, 40, 60]
 
 
+def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(line_dataset, tmp_path / "whole")
+    update = Learner._update_average
+
+    def interrupted(learner: Learner) -> None:
+        if learner.step == 17:
+            signal.raise_signal(signal.SIGINT)  # after the optimiser, before the average
+        update(learner)
+
+    monkeypatch.setattr(Learner, "_update_average", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "stopped")
+    monkeypatch.undo()
+    assert (tmp_path / "stopped" / "checkpoints" / "step_00000018").is_dir()
+    train(line_dataset, tmp_path / "stopped", resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+
+
+def test_a_resume_on_another_dataset_is_refused(
+    line_dataset: Path, tmp_path: Path, make_episode
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "run", stop_at=20)
+    with DatasetWriter(line_dataset) as writer:
+        writer.add(make_episode(seed=50))
+    with pytest.raises(TrainingError, match=r"begun with 10 episodes of .*line"):
+        train(line_dataset, tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_is_left_as_it_is(line_dataset: Path, tmp_path: Path) -> None:
+    train(line_dataset, tmp_path / "run")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "policy").iterdir()}
+    rows = Run(tmp_path / "run").read_metrics()
+    train(line_dataset, tmp_path / "run", resume=True)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert Run(tmp_path / "run").read_metrics() == rows
+
+
 def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
     policy_config = dataclasses.replace(CONFIG.policy, dropout=0.0)
     config = dataclasses.replace(CONFIG, steps=400, learning_rate=5e-3, policy=policy_config)
@@ -156,7 +197,7 @@ def test_a_folder_in_use_is_refused(line_dataset: Path, tmp_path: Path) -> None:
     for resume in (False, True):
         with pytest.raises(FolderInUse, match="holds no run"):
             train(line_dataset, tmp_path / "other", resume=resume)
-    with Run.train(tmp_path / "busy", CONFIG, line_dataset, resume=False):
+    with Run.train(tmp_path / "busy", CONFIG, Dataset(line_dataset), resume=False):
         with pytest.raises(FolderInUse, match="another process"):
             train(line_dataset, tmp_path / "busy", resume=True)
     assert_same(before, weights(tmp_path / "run"))
