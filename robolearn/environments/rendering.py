@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 _LIBRARIES = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 _OFF = {"disable", "disabled", "off", "false", "0"}
-_BACKENDS = (
-    {"glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1"} | _OFF | {*_LIBRARIES}
-)
+_ON = {"glfw", "glx", "cgl", "wgl", "enable", "enabled", "on", "true", "1"}
 _VISUAL_GEOMS = 1
 """robosuite keeps what is seen in geom group 1 and what collides in group 0."""
 
