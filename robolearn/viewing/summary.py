@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.features import ENVIRONMENT_STATE, Feature
+from robolearn.episodes.features import ENVIRONMENT_STATE
 from robolearn.episodes.frames import EpisodeContext
 
 _POSITION = "_pos"
@@ -53,7 +53,9 @@ def success_time(episode: Episode) -> float | None:
 
 def object_positions(context: EpisodeContext) -> dict[str, tuple[int, int]]:
     """Where x and y of each object stand in the environment's state, by the object's name."""
-    feature = context.features.get(ENVIRONMENT_STATE, Feature("float32", (0,)))
+    feature = context.features.get(ENVIRONMENT_STATE)
+    if feature is None:
+        return {}
     names = feature.names or ()
     return {
         stem.removesuffix(_POSITION): (names.index(f"{stem}.x"), names.index(f"{stem}.y"))
