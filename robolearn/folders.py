@@ -27,8 +27,6 @@ def claimed(folder: Path, kind: str, marker: str) -> Iterator[None]:
     """
     if folder.exists() and not folder.is_dir():
         raise FolderInUse(f"{folder} is a file; name a folder for the {kind}")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / marker).exists():
-        raise FolderInUse(f"the folder {folder} is in use and holds no {kind}; name another")
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
@@ -38,6 +36,8 @@ def claimed(folder: Path, kind: str, marker: str) -> Iterator[None]:
             raise FolderInUse(
                 f"another process is writing the {kind} {folder}; wait for it or stop it"
             ) from error
+        if any(folder.iterdir()) and not (folder / marker).exists():
+            raise FolderInUse(f"the folder {folder} is in use and holds no {kind}; name another")
         yield
     finally:
         os.close(lock)

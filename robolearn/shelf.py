@@ -66,12 +66,12 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
         ShelfError: the file cannot be read, is no TOML, or does not fit ``schema``.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ShelfError(f"{path}: cannot be read: {error}") from error
     try:
         content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
         raise ShelfError(f"{path}: no valid TOML: {error}") from error
     try:
         return TypeAdapter(schema).validate_python(content)
@@ -135,7 +135,7 @@ def _line_of(text: str, location: Sequence[str | int]) -> int:
         key = re.match(r"\s*([\w\-.\"']+)\s*=", line)
         if header:
             name = header[2].replace('"', "").replace("'", "")
-            table = list(name.split("."))
+            table = [part.strip() for part in name.split(".")]
             if header[1] == "[[":
                 counts[name] = counts.get(name, -1) + 1
                 table.append(counts[name])

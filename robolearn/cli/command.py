@@ -19,7 +19,7 @@ from robolearn.shelf import validate
 _HELP_TEXT_INDENT = " " * 8
 
 
-class Stopped(Exception):
+class Stopped(KeyboardInterrupt):
     """The user pressed Ctrl-C; the message says what is kept and how to go on."""
 
 

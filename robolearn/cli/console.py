@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from robolearn.learning.progress import Progress
@@ -34,7 +35,7 @@ class Console:
     def result(self, values: Mapping[str, Any]) -> None:
         """What came out, for machines; people have read it in what was said."""
         if self.as_json:
-            sys.stdout.write(json.dumps(values, default=str) + "\n")
+            sys.stdout.write(json.dumps(values, default=_as_text) + "\n")
 
     @contextlib.contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
@@ -44,6 +45,12 @@ class Console:
                 yield progress
         else:
             yield _lines(title)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} cannot be written as JSON")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
+import os
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -29,11 +33,16 @@ COMMANDS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # rather than fail at a folder's name
+    # Being told to end is to finish cleanly, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command.
+    """Run one command, and turn what goes wrong into one line and a status.
 
     Args:
         arguments: what follows ``robolearn`` on the command line.
@@ -41,16 +50,47 @@ def run(arguments: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
-    name, *rest = [argument for argument in arguments if argument != "--debug"] or ["--help"]
+    try:
+        return _run([argument for argument in arguments if argument != "--debug"])
+    except KeyboardInterrupt as stop:
+        # An instance of Stopped says more, but importing it here would slow --help down.
+        return _fail(str(stop) or "what was finished before is intact", STOPPED, "stopped")
+    except BrokenPipeError:
+        # The reader of a pipe has gone; Python would complain of that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG_REQUEST
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+            return WRONG_REQUEST
+        return _fail(_explain(error))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    name, *rest = arguments or ["--help"]
     if name in {"-h", "--help", "help"}:
         sys.stdout.write(_help())
+        sys.stdout.flush()
         return DONE
     if name == "--version":
         sys.stdout.write(f"robolearn {__version__}\n")
         return DONE
     if name not in COMMANDS:
         return _fail(f"there is no command {name!r}; the commands are {', '.join(COMMANDS)}")
-    return _guarded(name, rest, debug="--debug" in arguments)
+    return make_command(name, rest).run()
+
+
+def _explain(error: Exception) -> str:
+    from robolearn.errors import RobolearnError
+
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return (
+            "the disk is full; free some space and run the same command again, "
+            "what was finished before is intact"
+        )
+    if isinstance(error, RobolearnError | OSError):
+        return str(error)
+    return f"this should not happen: {type(error).__name__}: {error} (--debug shows where)"
 
 
 def make_command(name: str, arguments: Sequence[str]) -> Command:
@@ -70,38 +110,6 @@ def make_command(name: str, arguments: Sequence[str]) -> Command:
         importlib.import_module(f"robolearn.cli.{name}"), COMMANDS[name][0]
     )
     return parse(command, f"robolearn {name}", arguments)
-
-
-def _guarded(name: str, arguments: Sequence[str], *, debug: bool) -> int:
-    """Turn what a user can cause into one line and a status."""
-    from robolearn.errors import RobolearnError
-
-    try:
-        # Imported here, so that a Ctrl-C during a slow import also ends in one line.
-        from robolearn.cli.command import Stopped
-
-        try:
-            return make_command(name, arguments).run()
-        except Stopped as stopped:
-            return _fail(str(stopped), STOPPED, "stopped")
-    except KeyboardInterrupt:
-        return _fail("nothing was changed that was finished before", STOPPED, "stopped")
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone; Python would complain at exit
-        return WRONG_REQUEST
-    except RobolearnError as error:
-        if debug:
-            raise
-        return _fail(str(error))
-    except OSError as error:
-        if debug:
-            raise
-        if error.errno == errno.ENOSPC:
-            return _fail(
-                "the disk is full; free some space and run the same command again, "
-                "what was finished before is intact"
-            )
-        return _fail(str(error))
 
 
 def _fail(message: str, status: int = WRONG_REQUEST, kind: str = "error") -> int:

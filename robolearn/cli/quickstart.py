@@ -17,6 +17,7 @@ from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
 from robolearn.cli.main import make_command
+from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
 from robolearn.errors import FolderInUse
 from robolearn.folders import claimed, write_file
@@ -67,7 +68,7 @@ class Quickstart(Command):
     demonstrations: Annotated[int, Field(ge=1)] = 50
     episodes: Annotated[int, Field(ge=1)] = 50
     steps: Annotated[int, Field(ge=1)] = CloningConfig().steps
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:

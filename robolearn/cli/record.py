@@ -12,6 +12,7 @@ import tyro
 from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
+from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
 
 _HOPELESS = 30
@@ -44,7 +45,7 @@ class Record(Command):
     to: Path
     by: Literal["scripted"] = "scripted"
     episodes: Annotated[int, Field(ge=1)] = 10
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84

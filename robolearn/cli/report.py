@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from robolearn.episodes.dataset import Dataset, count_episodes
+from robolearn.errors import DatasetError
 from robolearn.learning.run import Run
 from robolearn.viewing.report import write_report
 
@@ -22,9 +24,13 @@ def report(run: Run, recordings: Sequence[Path] = (), commands: Sequence[str] = 
         Path of the report.
     """
     episodes = run.evaluation_episodes
+    demonstrations = None
+    if run.dataset is not None:
+        with contextlib.suppress(DatasetError):  # what was trained on may be gone by now
+            demonstrations = Dataset(run.dataset)
     return write_report(
         run,
-        None if run.dataset is None else Dataset(run.dataset),
+        demonstrations,
         trials=Dataset(episodes) if count_episodes(episodes) else None,
         recordings=recordings,
         commands=commands,

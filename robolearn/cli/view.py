@@ -43,6 +43,8 @@ class View(Command):
             if self.save is not None:
                 raise ConfigurationError(f"--save needs a dataset, which {self.path} is not")
             shown = Run(self.path).report if is_run else self.path
+            if not shown.is_file():
+                raise DatasetError(f"there is no {shown}: train --resume or evaluate writes it")
             (open_recording if shown.suffix == ".rrd" else open_report)(shown)
         elif self.save is not None:
             self._save(self.save)

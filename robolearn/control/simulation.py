@@ -10,6 +10,7 @@ from pathlib import Path
 
 from robolearn.agents.agent import Agent
 from robolearn.control.loop import run_episode
+from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
@@ -19,9 +20,6 @@ from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.episodes.hdf5 import write_episode
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
-
-FIRST_EVALUATION_SEED = 1_000_000
-"""Demonstrations are recorded with seeds below this one, so that no policy is evaluated on them."""
 
 
 def seeds_after(writer: DatasetWriter, first: int) -> Iterator[int]:

@@ -84,6 +84,7 @@ class RobosuiteEnvironment(Environment):
             low=tuple(low.tolist()),
             high=tuple(high.tolist()),
             gripper=(_ACTION_NAMES.index("gripper"),),
+            scale=(*(self._task.simulator.controller.limits), 1.0),
         )
         self._seed: int | None = None
         self._reward: float | None = None
@@ -192,10 +193,10 @@ def _env_args(task: SimTask, robosuite: Any) -> dict[str, Any]:
     simulator = task.simulator
     controller = load_composite_controller_config(controller="BASIC", robot=simulator.robot)
     arm = controller["body_parts"]["right"]
-    limits = [simulator.controller.translation] * 3 + [simulator.controller.rotation] * 3
+    limits = simulator.controller.limits
     arm |= {
         "type": simulator.controller.type,
-        "output_max": limits,
+        "output_max": list(limits),
         "output_min": [-limit for limit in limits],
     }
     controller["body_parts"] = {"right": arm}

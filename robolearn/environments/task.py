@@ -32,6 +32,11 @@ class Controller:
 
     __pydantic_config__ = STRICT
 
+    @property
+    def limits(self) -> tuple[float, ...]:
+        """(6,) what an action of 1 asks for: x, y, z in m, then rx, ry, rz in rad."""
+        return (self.translation,) * 3 + (self.rotation,) * 3
+
 
 @dataclass(frozen=True)
 class Simulator:

@@ -116,11 +116,13 @@ class ActionFeature(Feature):
         low: (A,) least value of each element that the environment accepts.
         high: (A,) greatest value.
         gripper: positions of the elements that open (``low``) and close (``high``) a gripper.
+        scale: (A,) what an action of 1 asks for, in SI units (m, rad); empty where not known.
     """
 
     low: tuple[float, ...] = ()
     high: tuple[float, ...] = ()
     gripper: tuple[int, ...] = ()
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,13 +132,20 @@ class ActionFeature(Feature):
             for low, high in zip(self.low, self.high, strict=True)
         ):
             raise DatasetError("an action needs a finite range, low < high, for each element")
+        if self.scale and len(self.scale) != size:
+            raise DatasetError(f"an action of {size} elements has no {len(self.scale)} scales")
         if any(not 0 <= index < size for index in self.gripper):
             raise DatasetError(f"an action of {size} elements has no grippers {self.gripper}")
 
     def accepts(self, other: ActionFeature) -> bool:
-        """Whether the same numbers mean the same in both, as far as their names are known."""
-        return (self.low, self.high, self.gripper) == (other.low, other.high, other.gripper) and (
-            self.names is None or other.names is None or self.names == other.names
+        """Whether the same numbers mean the same in both, as far as names and scales are known."""
+        return (self.low, self.high, self.gripper) == (
+            other.low,
+            other.high,
+            other.gripper,
+        ) and all(
+            not mine or not theirs or mine == theirs
+            for mine, theirs in ((self.names, other.names), (self.scale, other.scale))
         )
 
     @property

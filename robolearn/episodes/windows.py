@@ -57,6 +57,11 @@ class Windows:
                 f"{dataset.path} has no episodes in its split {split!r}; record more"
             )
         for index, episode in zip(indices, episodes, strict=True):
+            for name in inputs:
+                if episode.context.features.get(name) != episodes[0].context.features.get(name):
+                    raise DatasetError(
+                        f"{dataset.path}: episode {index} has another {name} than the first"
+                    )
             for name in (*inputs, "action"):
                 values = episode.actions if name == "action" else episode.observations[name]
                 if not np.isfinite(values).all():

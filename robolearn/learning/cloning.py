@@ -54,16 +54,21 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
         try:
             while learner.step < config.steps:
                 with interrupt_held_back():
+                    rate = learner.learning_rate
                     losses = learner.update()
-                    if learner.step % config.log_every == 0 or learner.step == config.steps:
+                    last = learner.step == config.steps
+                    log = last or learner.step % config.log_every == 0
+                    checkpoint = not last and learner.step % config.checkpoint_every == 0
+                    if log or checkpoint:
                         values = {f"train/{name}": loss.item() for name, loss in losses.items()}
                         _require_finite(values, learner.step, run)
-                        values["train/learning_rate"] = learner.learning_rate
+                    if log:
+                        values["train/learning_rate"] = rate
                         if valid is not None:
                             values |= _validation_losses(learner.average, valid)
                         metrics.log(learner.step, values)
                         progress(learner.step, config.steps, f"loss {values['train/total']:.3f}")
-                    if learner.step % config.checkpoint_every == 0 and learner.step < config.steps:
+                    if checkpoint:
                         run.save_checkpoint(learner.step, learner.state_dict())
         except KeyboardInterrupt:
             run.save_checkpoint(learner.step, learner.state_dict())
@@ -187,6 +192,6 @@ def _validation_losses(policy: Policy, windows: Windows) -> dict[str, float]:
 def _require_finite(values: dict[str, float], step: int, run: Run) -> None:
     if not all(map(math.isfinite, values.values())):
         raise TrainingError(
-            f"the loss is not finite at step {step}; the checkpoints in {run.path} are kept; "
+            f"the loss is not finite at step {step}; earlier checkpoints in {run.path} are kept; "
             "try a lower --learning-rate"
         )

@@ -43,6 +43,6 @@ class CloningConfig:
     average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     log_every: Count = 100
     checkpoint_every: Count = 500
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     __pydantic_config__ = STRICT

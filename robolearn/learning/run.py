@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -96,7 +97,8 @@ class Run:
         write_file(
             self.config,
             f"# robolearn {robolearn.__version__}\n"
-            f"# robolearn train {dataset} --config {self.config} --to RUN\n\n{text}",
+            f"# {shlex.join(['robolearn', 'train', str(dataset), '--config', str(self.config)])}"
+            f" --to RUN\n\n{text}",
         )
 
     def _require_same(self, config: CloningConfig, dataset: Dataset) -> None:
@@ -119,10 +121,10 @@ class Run:
     @property
     def dataset(self) -> Path | None:
         """What it was trained on; None where that is no longer there."""
-        if not self._dataset.is_file():
-            return None
-        path = Path(self._trained_on().path)
-        return path if path.exists() else None
+        with contextlib.suppress(TrainingError):
+            path = Path(self._trained_on().path)
+            return path if path.exists() else None
+        return None
 
     def _trained_on(self) -> _TrainedOn:
         try:
@@ -160,10 +162,12 @@ class Run:
         staged = self._checkpoints / ".part"
         shutil.rmtree(staged, ignore_errors=True)
         staged.mkdir(parents=True)
-        (staged / _STATE).write_bytes(
-            save({name: value.contiguous() for name, value in state.items()})
-        )
-        commit(staged, folder)
+        try:
+            tensors = {name: value.contiguous() for name, value in state.items()}
+            (staged / _STATE).write_bytes(save(tensors))
+            commit(staged, folder)
+        finally:
+            shutil.rmtree(staged, ignore_errors=True)  # on a full disk it would stay in the way
         for older in sorted(self._checkpoints.glob("step_*"))[:-2]:
             shutil.rmtree(older)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 _LEAST_DEVIATION = 1e-2
-"""In SI units: what varies by less than a centimetre or 0.01 rad is not blown up to unit size."""
+"""In the values' own units: what varies less (1 cm, 0.01 rad) is not blown up to unit size."""
 
 
 class Normalizer(nn.Module):

@@ -41,7 +41,7 @@ class PolicySchema:
         vectors = {
             name: feature
             for name, feature in context.features.items()
-            if name != SIMULATOR_STATE and not feature.is_image
+            if name != SIMULATOR_STATE and len(feature.shape) == 1
         }
         for name in inputs:
             if name not in vectors:
@@ -78,7 +78,7 @@ class PolicySchema:
         if context.action.shape != self.action.shape:
             differences.append(f"action is {context.action.shape}, not {self.action.shape}")
         elif not self.action.accepts(context.action):
-            differences.append("action has other elements or limits")
+            differences.append("action has other elements, limits or scales")
         if context.rate != self.rate:
             differences.append(f"the rate is {context.rate:g} Hz, not {self.rate:g} Hz")
         if differences:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from robolearn.viewing.layers.scene import Arm, HandPaths
 from robolearn.viewing.timeline import lay_out
 from robolearn.viewing.world import World
 
+_LEAST_FREE = 1 << 20
 _CAMERA_EVERY = 2
 """Frames from one rendered picture to the next: 10 Hz of 20 Hz are enough to see what happens."""
 
@@ -112,8 +117,14 @@ def save_recording(
         recording.flush()
         recording.disconnect()
         staged.replace(path)
+    except RuntimeError as error:
+        if shutil.disk_usage(path.parent).free > _LEAST_FREE:
+            raise
+        # All that Rerun says of a full disk is that its writer stopped.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
     finally:
-        recording.disconnect()
+        with contextlib.suppress(RuntimeError):
+            recording.disconnect()
         staged.unlink(missing_ok=True)
     return notices
 

@@ -100,7 +100,10 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["info", "nowhere"], "no dataset nowhere"),
         (["view", "nowhere"], "no nowhere"),
         (["evaluate", "nowhere", "--on", "sim:lift"], "no policy in nowhere"),
-        (["evaluate", "x", "--on", "sim:lift", "--require", "2"], "require: .*1 .*it is 2"),
+        (["evaluate", "x", "--on", "sim:lift", "--require", "2"], "--require: .*1 .*it is 2"),
+        (["evaluate", "x", "--on", "sim:lift", "--seed", "0"], "--seed: .*1000000"),
+        (["record", "sim:lift", "--to", "x", "--seed", "1000000"], "--seed: .*1000000"),
+        (["train", "x", "--to", "y", "--steps", "0"], "--steps: .*it is 0"),
         (["quickstart", "--target", "sim:fly"], "unknown target"),
     ],
 )
@@ -179,7 +182,9 @@ def test_train_and_its_config_as_file_and_as_options(
     second = [str(line_dataset), "--to", str(tmp_path / "second"), "--config", str(config)]
     assert run(["train", *second, "--steps", "12", "--json"]) == 0
     out = capsys.readouterr().out.splitlines()[-1]
-    assert json.loads(out)["metrics"]["step"] == 12
+    values = json.loads(out)
+    assert values["metrics"]["step"] == 12
+    assert values["report"] == str(tmp_path / "second" / "report.html")
     settings = (tmp_path / "second" / "config.toml").read_text()
     assert "steps = 12" in settings
     assert "batch = 8" in settings
@@ -224,6 +229,16 @@ def test_evaluate_answers_no_with_status_1(
     assert len(Dataset(tmp_path / "policy" / "evaluation")) == 1
     assert run(["evaluate", *arguments]) == 0  # without a demand, knowing is enough
 
+    # What cannot be evaluated leaves the earlier evaluation as it is.
+    before = (tmp_path / "policy" / "evaluation.json").read_bytes()
+    slow = tmp_path / "slow.toml"
+    text = (Path(__file__).parents[2] / "sim" / "lift.toml").read_text()
+    slow.write_text(text.replace("translation = 0.05", "translation = 0.02"))
+    refusal = refused(capsys, "evaluate", tmp_path / "policy", "--on", slow, "--episodes", "1")
+    assert "action has other elements, limits or scales" in refusal
+    assert (tmp_path / "policy" / "evaluation.json").read_bytes() == before
+    assert len(Dataset(tmp_path / "policy" / "evaluation")) == 1
+
 
 def test_the_same_seed_records_the_same_demonstrations(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
@@ -260,6 +275,11 @@ def assert_same_but_for_the_clock(first: Episode, second: Episode) -> None:
             "error: .*Permission denied.*/x",
         ),
         (KeyboardInterrupt(), 130, "stopped: "),
+        (
+            RuntimeError("no such luck"),
+            2,
+            "error: this should not happen: RuntimeError: no such luck",
+        ),
     ],
 )
 def test_what_the_machine_does_is_one_line(
@@ -284,5 +304,6 @@ def test_debug_shows_where_an_error_is_from(tmp_path: Path) -> None:
     assert plain.returncode == 2
     assert plain.stderr.count("\n") == 1
     debug = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert debug.returncode == 2
     assert "Traceback" in debug.stderr
     assert "DatasetError" in debug.stderr

@@ -55,9 +55,7 @@ def interrupt(*arguments: object, when: Callable[[], bool]) -> str:
 def assert_intact(dataset: Path, at_least: int) -> None:
     assert count_episodes(dataset) >= at_least
     for path in (dataset, dataset / INDEX):
-        opened = Dataset(path)
-        for episode in opened.episodes(opened.split("all")):
-            assert len(episode) == 80
+        assert_readable(path)
     assert not list(dataset.rglob("*.part"))
 
 
@@ -78,7 +76,7 @@ def test_ctrl_c_while_recording(tmp_path: Path, processes: int) -> None:
     assert line.startswith("robolearn: stopped: ")
     assert f"{dataset} has {count_episodes(dataset)}" in line
     assert_intact(dataset, at_least=2)
-    # What was recorded before is what an unbroken recording has, and recording goes on after it.
+    # What was recorded is what an unbroken recording has.
     seeds = [Dataset(dataset).episode(index).context.seed for index in range(2)]
     assert seeds == [0, 1]
 
@@ -178,3 +176,35 @@ def test_a_full_disk_while_evaluating(small_disk: Path, lift_policy: Path) -> No
     assert "Traceback" not in said
     assert_intact(policy / "evaluation.unfinished", at_least=1)
     load_policy(policy)
+
+
+def test_a_full_disk_while_laying_out_a_recording(
+    small_disk: Path, lift_demonstrations: Path
+) -> None:
+    recording = small_disk / "demos.rrd"
+    said = robolearn("view", lift_demonstrations, "--save", recording, expect=2)
+    assert said.splitlines()[-1].startswith("robolearn: error: the disk is full")
+    assert list(small_disk.iterdir()) == []
+
+
+def test_simulators_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    dataset = tmp_path / "demos"
+    process = subprocess.Popen(
+        [*COMMAND, "record", "sim:lift", "--to", str(dataset), "--episodes", "500"]
+        + ["--processes", "2"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    while not count_episodes(dataset):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    # Whoever holds the other end of the pipe open is still alive.
+    process.communicate(timeout=30)
+    assert_readable(dataset)
+
+
+def assert_readable(dataset: Path) -> None:
+    opened = Dataset(dataset)
+    assert all(len(episode) == 80 for episode in opened.episodes(opened.split("all")))

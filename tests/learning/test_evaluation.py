@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from robolearn.control.simulation import FIRST_EVALUATION_SEED, record_episodes, seeds_after
+from robolearn.control.seeds import FIRST_EVALUATION_SEED
+from robolearn.control.simulation import record_episodes, seeds_after
 from robolearn.environments.task import SimTask
 from robolearn.episodes.dataset import Dataset, DatasetWriter
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
