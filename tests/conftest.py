@@ -10,9 +10,9 @@ import pytest
 
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask, load_task
-from robolearn.episodes.dataset import DatasetWriter
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
+from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 
 REPOSITORY = Path(__file__).parents[1]
@@ -55,13 +55,14 @@ def make_episode() -> MakeEpisode:
             "observation.state.hand": Feature("float32", (2,), ("hand.x", "hand.y")),
             "observation.environment_state": Feature("float32", (1,), ("goal.x",)),
         }
+        images = {}
         observations = {
             "observation.state.hand": np.stack([position, position**2], 1).astype(np.float32),
             "observation.environment_state": np.full((steps, 1), goal, np.float32),
         }
         if image:
             features["observation.images.front"] = Feature("uint8", (6, 8, 3))
-            observations["observation.images.front"] = random.integers(
+            images["observation.images.front"] = random.integers(
                 0, 256, (steps, 6, 8, 3), np.uint8
             )
         closed = np.where(np.arange(steps) < steps - 3, -1.0, 1.0)
@@ -80,14 +81,18 @@ def make_episode() -> MakeEpisode:
                 seed=seed,
             ),
             observations=observations,
+            images=images,
             actions=actions,
             actions_asked=actions + np.float32(0.5),
             rewards=np.zeros(steps, np.float32),
             success=np.arange(steps) == steps - 1,
+            interventions=np.arange(steps) == 1,
             time=times,
             timestamps=dict.fromkeys((*features, "action"), 1000 + times),
             outcome=Outcome(steps, True, True, "horizon"),
             agent="numbers",
+            operator="Ada",
+            notes="made of numbers",
             recorded_at="2026-01-02T03:04:05+00:00",
         )
 
@@ -97,7 +102,7 @@ def make_episode() -> MakeEpisode:
 @pytest.fixture
 def line_dataset(tmp_path: Path, make_episode: MakeEpisode) -> Path:
     """Ten episodes, one of them for validation."""
-    with DatasetWriter(tmp_path / "line") as writer:
+    with FolderWriter(tmp_path / "line") as writer:
         for seed in range(10):
             writer.add(make_episode(seed=seed))
     return tmp_path / "line"

@@ -6,12 +6,13 @@ python tools/compress_models.py SOURCE DESTINATION
 import sys
 from pathlib import Path
 
-from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.hdf5 import write_episode
 
 source, destination = map(Path, sys.argv[1:])
-dataset = Dataset(source)
-with DatasetWriter(destination) as writer:
+dataset = open_dataset(source)
+with FolderWriter(destination) as writer:
     for episode in dataset.episodes(dataset.split("all")):
         staged = writer.stage("copy")
         write_episode(episode, staged, compress_model=True)

@@ -8,7 +8,13 @@ from robolearn.episodes.frames import Array, Observation
 
 
 class Agent(ABC):
-    """Decides what to do next."""
+    """Decides what to do next.
+
+    Attributes:
+        intervening: the last action was that of a person or an expert who took over from a policy.
+    """
+
+    intervening: bool = False
 
     @abstractmethod
     def reset(self, seed: int) -> None:

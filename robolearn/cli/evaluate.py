@@ -44,7 +44,7 @@ class Evaluate(Command):
     def run(self) -> int:
         from robolearn.cli.report import report
         from robolearn.environments.task import load_task
-        from robolearn.episodes.dataset import DatasetWriter
+        from robolearn.episodes.folder import FolderWriter
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
@@ -52,10 +52,10 @@ class Evaluate(Command):
         task = load_task(self.on)
         load_policy(self.run_folder)
         run = Run(self.run_folder)
-        with DatasetWriter(run.unfinished_evaluation):
+        with FolderWriter(run.unfinished_evaluation):
             """Another evaluation at work in the same folder is found here."""
         shutil.rmtree(run.unfinished_evaluation, ignore_errors=True)
-        with DatasetWriter(run.unfinished_evaluation) as record:
+        with FolderWriter(run.unfinished_evaluation) as record:
             try:
                 with self.console.progress(f"evaluating on {self.on}") as progress:
                     evaluation = evaluate(

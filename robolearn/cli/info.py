@@ -25,9 +25,9 @@ class Info(Command):
     dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
 
     def run(self) -> int:
-        from robolearn.episodes.dataset import Dataset
+        from robolearn.episodes.formats import open_dataset
 
-        dataset = Dataset(self.dataset)
+        dataset = open_dataset(self.dataset)
         context = dataset.context
         lengths, successes, unknown, agents = [], 0, 0, Counter[str]()
         for episode in dataset.episodes(dataset.split("all")):

@@ -57,7 +57,7 @@ class Record(Command):
         from robolearn.control.simulation import record_episodes, seeds_after
         from robolearn.environments.rendering import require_gl
         from robolearn.environments.task import load_task
-        from robolearn.episodes.dataset import DatasetWriter
+        from robolearn.episodes.folder import FolderWriter
         from robolearn.errors import SimulationError
 
         task = load_task(self.target)
@@ -65,7 +65,7 @@ class Record(Command):
             require_gl()
             task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
         kept = tried = 0
-        with DatasetWriter(self.to) as writer:
+        with FolderWriter(self.to) as writer:
             try:
                 with (
                     self.console.progress(f"recording {self.target}") as progress,

@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from robolearn.episodes.dataset import Dataset, count_episodes
+from robolearn.episodes.folder import count_episodes
+from robolearn.episodes.formats import open_dataset
 from robolearn.errors import DatasetError
 from robolearn.learning.run import Run
 from robolearn.viewing.report import write_report
@@ -27,11 +28,11 @@ def report(run: Run, recordings: Sequence[Path] = (), commands: Sequence[str] = 
     demonstrations = None
     if run.dataset is not None:
         with contextlib.suppress(DatasetError):  # what was trained on may be gone by now
-            demonstrations = Dataset(run.dataset)
+            demonstrations = open_dataset(run.dataset)
     return write_report(
         run,
         demonstrations,
-        trials=Dataset(episodes) if count_episodes(episodes) else None,
+        trials=open_dataset(episodes) if count_episodes(episodes) else None,
         recordings=recordings,
         commands=commands,
     )

@@ -51,11 +51,11 @@ class Train(Command):
 
     def run(self) -> int:
         from robolearn.cli.report import report
-        from robolearn.episodes.dataset import Dataset
+        from robolearn.episodes.formats import open_dataset
         from robolearn.learning.cloning import clone
         from robolearn.learning.run import Run
 
-        dataset = Dataset(self.dataset)
+        dataset = open_dataset(self.dataset)
         with Run.train(self.to, self.cloning, dataset, resume=self.resume) as run:
             if run.policy.is_dir():
                 self.console.say(f"{self.to} is finished already")

@@ -58,7 +58,7 @@ class View(Command):
         return 0
 
     def _save(self, recording: Path) -> None:
-        from robolearn.episodes.dataset import Dataset
+        from robolearn.episodes.formats import open_dataset
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
         from robolearn.viewing.recording import save_recording
@@ -67,7 +67,7 @@ class View(Command):
         evaluated = run.policy.is_dir() and self.path.resolve() == run.evaluation_episodes.resolve()
         with self.console.progress(f"laying out {self.path}") as progress:
             notices = save_recording(
-                Dataset(self.path),
+                open_dataset(self.path),
                 recording,
                 title=self.path.name,
                 policy=load_policy(run.path) if evaluated else None,

@@ -69,7 +69,13 @@ def run_episode(
             clock.wait()
             next_observation = environment.observe()
             step = Step(
-                steps, observation, action_asked, action, action_timestamp, next_observation
+                index=steps,
+                observation=observation,
+                action_asked=action_asked,
+                action=action,
+                action_timestamp=action_timestamp,
+                next_observation=next_observation,
+                intervention=agent.intervening,
             )
             for observer in observers:
                 observer.on_step(step)

@@ -14,15 +14,14 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
-from robolearn.episodes.dataset import Dataset, DatasetWriter
-from robolearn.episodes.episode import Episode
+from robolearn.episodes.folder import FolderDataset, FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.episodes.hdf5 import write_episode
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
 
 
-def seeds_after(writer: DatasetWriter, first: int) -> Iterator[int]:
+def seeds_after(writer: FolderWriter, first: int) -> Iterator[int]:
     """Seeds for episodes to record, without end.
 
     Args:
@@ -35,7 +34,7 @@ def seeds_after(writer: DatasetWriter, first: int) -> Iterator[int]:
     """
     seed = first
     if len(writer):
-        last = Dataset(writer.path).episode(len(writer) - 1).context.seed
+        last = FolderDataset(writer.path).summaries[-1].seed
         seed = first if last is None else last + 1
     while seed < FIRST_EVALUATION_SEED:
         yield seed
@@ -59,7 +58,7 @@ def record_episodes(
     make_agent: Callable[[EpisodeContext], Agent],
     agent_name: str,
     seeds: Iterable[int],
-    writer: DatasetWriter,
+    writer: FolderWriter,
     keep: Callable[[Outcome], bool],
     processes: int,
 ) -> Generator[SeededOutcome]:
@@ -84,7 +83,7 @@ def record_episodes(
             if kept:
                 writer.commit(staged)
             else:
-                staged.unlink()
+                staged.unlink(missing_ok=True)
             yield SeededOutcome(seed, outcome, kept)
 
 
@@ -100,13 +99,17 @@ def _simulator(
         agent = make_agent(environment.context)
 
         def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
-            seed, path = job
-
-            def write(episode: Episode) -> None:
-                write_episode(episode, path)
-
-            recorder = Recorder(write, agent_name)
-            return seed, path, run_episode(environment, agent, [recorder], seed=seed)
+            seed, staged = job
+            # Cut off, it is not kept: the same seed gives the same episode again.
+            recorder = Recorder(staged.with_suffix(".journal"), agent_name, wait=True)
+            try:
+                outcome = run_episode(environment, agent, [recorder], seed=seed)
+                episode = recorder.episode()
+                if episode is not None:
+                    write_episode(episode, staged)
+            finally:
+                recorder.discard()
+            return seed, staged, outcome
 
         yield run
     finally:

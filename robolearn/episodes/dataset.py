@@ -1,287 +1,173 @@
-"""A folder of episodes, of which none can harm another.
-
-::
-
-    DATASET/
-      index.hdf5                     what peers open: data/demo_i are links into the files below
-      episodes/episode_000000.hdf5   one file an episode, each a whole dataset in itself
-
-An episode's file appears by a rename, when it is complete and on the disk; then the index is
-replaced by a rename. A kill at any moment leaves every episode that was there before.
-"""
+"""What a dataset is to those who read one or write one, whichever form it has on the disk."""
 
 from __future__ import annotations
 
-import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
-
-import h5py
-import numpy as np
+from typing import Literal, Self
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext
-from robolearn.episodes.hdf5 import hdf5_in_memory, read_context, read_episode, write_episode
-from robolearn.errors import DatasetError, FeatureMismatch
-from robolearn.folders import claimed, commit
+from robolearn.errors import DatasetError
 
 type Split = Literal["train", "valid", "all"]
 
-INDEX = "index.hdf5"
-_EPISODES = "episodes"
-_DIGITS = 6
-_VALID_EVERY = 10
-"""Each tenth episode is for validation; adding episodes moves none to the other side."""
+VALID_EVERY = 10
+"""Each tenth episode is for validation where nothing else is said; adding some moves none."""
 
 
-class Dataset:
+@dataclass(frozen=True)
+class EpisodeSummary:
+    """What is known of an episode without reading its frames.
+
+    Attributes:
+        number: its name: ``demo_12``, ``episode_000012``. Deleting others does not change it.
+        frames: T.
+        valid: it is for validation, not for training.
+        success: the task was accomplished; None where that is not known.
+        task: in words.
+        agent: who drove.
+        operator: the person in charge, empty where not known.
+        notes: free text.
+        seed: what it was reset with, where there was one.
+    """
+
+    number: int
+    frames: int
+    valid: bool
+    success: bool | None
+    task: str
+    agent: str
+    operator: str = ""
+    notes: str = ""
+    seed: int | None = None
+
+    @classmethod
+    def of(cls, episode: Episode, number: int, valid: bool) -> Self:
+        """The summary of an episode."""
+        return cls(
+            number=number,
+            frames=len(episode),
+            valid=valid,
+            success=episode.outcome.success,
+            task=episode.context.task,
+            agent=episode.agent,
+            operator=episode.operator,
+            notes=episode.notes,
+            seed=episode.context.seed,
+        )
+
+
+class Dataset(ABC):
     """Reads demonstrations.
 
-    Args:
-        path: a dataset folder, or one HDF5 file in robomimic's layout.
-
-    Raises:
-        DatasetError: there is nothing, or nothing readable.
+    Attributes:
+        path: of the folder or file.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if path.is_dir():
-            files = _episode_files(path)
-            if not files:
-                raise DatasetError(f"{path} is no dataset: it has no {_EPISODES}/*.hdf5")
-            self._demos = [(file, "data/demo_0") for file in files]
-            numbers = map(_number, files)
-            self._valid = {index for index, number in enumerate(numbers) if _is_valid(number)}
-        elif path.is_file():
-            self._demos, self._valid = _demos_in(path)
-        else:
-            raise DatasetError(f"there is no dataset {path}")
-
-    def __len__(self) -> int:
-        return len(self._demos)
 
     @property
+    @abstractmethod
+    def summaries(self) -> Sequence[EpisodeSummary]:
+        """Of each episode, in their order.
+
+        Raises:
+            DatasetError: an episode cannot be read; names the file.
+        """
+
+    @property
+    @abstractmethod
     def context(self) -> EpisodeContext:
         """Of the first episode: features, action and rate are the same in all.
 
         Raises:
             DatasetError: it cannot be read.
         """
-        with self._demo(0) as demo:
-            return read_context(demo)
 
-    def split(self, split: Split) -> list[int]:
-        """Indices of the episodes on that side of the split between training and validation."""
-        return [
-            index
-            for index in range(len(self))
-            if split == "all" or (index in self._valid) == (split == "valid")
-        ]
-
+    @abstractmethod
     def episode(self, index: int) -> Episode:
         """Read one episode.
+
+        Args:
+            index: its place, from 0 to ``len(self) - 1``.
 
         Raises:
             DatasetError: it cannot be read; names the file.
         """
-        with self._demo(index) as demo:
-            return read_episode(demo)
+
+    def __len__(self) -> int:
+        return len(self.summaries)
 
     def episodes(self, indices: Sequence[int]) -> Iterator[Episode]:
         """Read episodes one after the other."""
         return (self.episode(index) for index in indices)
 
-    @contextlib.contextmanager
-    def _demo(self, index: int) -> Iterator[h5py.Group]:
-        path, name = self._demos[index]
-        with _reading(path) as file:
-            yield file[name]
+    def split(self, split: Split) -> list[int]:
+        """Indices of the episodes on that side of the split between training and validation."""
+        return [
+            index
+            for index, summary in enumerate(self.summaries)
+            if split == "all" or summary.valid == (split == "valid")
+        ]
+
+    def index_of(self, number: int) -> int:
+        """The place of the episode with this number.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        for index, summary in enumerate(self.summaries):
+            if summary.number == number:
+                return index
+        raise DatasetError(f"{self.path} has no episode {number}")
 
 
-class DatasetWriter:
-    """Adds episodes to a dataset folder, which is made if it is not there. A context manager.
+class DatasetWriter(ABC):
+    """Adds episodes to a dataset. A context manager: what is written is whole after it.
 
-    Args:
-        path: of the folder.
-
-    Raises:
-        FolderInUse: the folder holds something else, or another process is recording into it.
+    Attributes:
+        path: of the folder or file.
+        left_out: what the form has no place for and the episodes added so far had, in words.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._claim = contextlib.ExitStack()
-        self._claim.enter_context(claimed(path, "dataset", marker=_EPISODES))
-        episodes = path / _EPISODES
-        episodes.mkdir(exist_ok=True)
-        self._discard_staged()
-        files = _episode_files(path)
-        self._count = len(files)
-        self._next = _number(files[-1]) + 1 if files else 0
-        self._write_index()
+        self.left_out: set[str] = set()
 
-    def __enter__(self) -> DatasetWriter:
-        return self
+    @abstractmethod
+    def add(self, episode: Episode, *, valid: bool | None = None) -> int:
+        """Write an episode. Images are read and written a few at a time.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        try:
-            self._discard_staged()
-            if self._indexed != count_episodes(self.path):  # interrupted between the two
-                self._write_index()
-        finally:
-            if not count_episodes(self.path):
-                with contextlib.suppress(OSError):  # something else is in it
-                    (self.path / _EPISODES).rmdir()
-                    self.path.rmdir()
-            self._claim.close()
-
-    def _discard_staged(self) -> None:
-        for staged in (self.path / _EPISODES).glob(".*.part"):
-            staged.unlink()
-
-    def __len__(self) -> int:
-        return self._count
-
-    def stage(self, name: str) -> Path:
-        """Path of a file in which an episode may be written before it is committed."""
-        return self.path / _EPISODES / f".{name}.part"
-
-    def add(self, episode: Episode) -> int:
-        """Write and commit an episode.
-
-        Returns:
-            Its number.
-
-        Raises:
-            OSError: the disk is full or the folder cannot be written.
-        """
-        staged = self.stage("episode")
-        try:
-            write_episode(episode, staged)
-            return self.commit(staged)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
-
-    def commit(self, staged: Path) -> int:
-        """Make a staged file the next episode.
+        Args:
+            episode: to write.
+            valid: it is for validation; None lets each tenth be.
 
         Returns:
             Its number.
 
         Raises:
             FeatureMismatch: its features, action or rate are not those of the dataset.
+            OSError: the disk is full or the folder cannot be written.
         """
-        files = _episode_files(self.path)
-        if files:
-            _require_same_features(_context_of(files[0]), _context_of(staged))
-        number = self._next
-        commit(staged, _episode_path(self.path, number))
-        self._count += 1
-        self._next += 1
-        self._write_index()
-        return number
 
-    def _write_index(self) -> None:
-        files = _episode_files(self.path)
-        self._indexed = 0
-        if not files:
-            return
-        staged = self.path / f".{INDEX}.part"
-        staged.unlink(missing_ok=True)
-        try:
-            with hdf5_in_memory(staged) as index:
-                data = index.create_group("data")
-                total = 0
-                valid: dict[bool, list[str]] = {False: [], True: []}
-                for path in files:
-                    number = _number(path)
-                    with _reading(path) as file:
-                        total += int(file["data/demo_0"].attrs["num_samples"])
-                        if "env_args" not in data.attrs and "env_args" in file["data"].attrs:
-                            data.attrs["env_args"] = file["data"].attrs["env_args"]
-                    name = f"demo_{number}"
-                    data[name] = h5py.ExternalLink(f"{_EPISODES}/{path.name}", "data/demo_0")
-                    valid[_is_valid(number)].append(name)
-                data.attrs["total"] = total
-                index["mask/train"] = np.array(valid[False], dtype="S")
-                index["mask/valid"] = np.array(valid[True], dtype="S")
-            commit(staged, self.path / INDEX)
-            self._indexed = len(files)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
+    def __enter__(self) -> Self:
+        return self
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Make what was added whole; after an error, too, where the form allows it."""
 
 
-def count_episodes(path: Path) -> int:
-    """Episodes in a dataset folder; 0 where there is none."""
-    return len(_episode_files(path))
-
-
-def _context_of(path: Path) -> EpisodeContext:
-    with _reading(path) as file:
-        return read_context(file["data/demo_0"])
-
-
-def _require_same_features(first: EpisodeContext, new: EpisodeContext) -> None:
-    differing = [
-        name
-        for name in sorted(first.features.keys() | new.features.keys())
-        if first.features.get(name) != new.features.get(name)
-    ]
-    differing += [name for name in ("action", "rate") if getattr(first, name) != getattr(new, name)]
-    if differing:
-        raise FeatureMismatch(
-            f"the new episode does not fit the dataset's others in {', '.join(differing)}; "
-            "record into another folder"
-        )
-
-
-def _is_valid(number: int) -> bool:
-    return number % _VALID_EVERY == _VALID_EVERY - 1
-
-
-def _episode_path(dataset: Path, number: int) -> Path:
-    return dataset / _EPISODES / f"episode_{number:0{_DIGITS}d}.hdf5"
-
-
-def _number(path: Path) -> int:
-    return int(path.stem.removeprefix("episode_"))
-
-
-def _episode_files(dataset: Path) -> list[Path]:
-    return sorted((dataset / _EPISODES).glob(f"episode_{'[0-9]' * _DIGITS}.hdf5"))
-
-
-def _demos_in(path: Path) -> tuple[list[tuple[Path, str]], set[int]]:
-    """Episodes in one file of robomimic's layout, and which of them are for validation."""
-    with _reading(path) as file:
-        names = sorted(file.get("data", ()), key=lambda name: int(name.rpartition("_")[2]))
-        if not names:
-            raise DatasetError("no demonstrations in its group 'data'")
-        masked = {name.decode() for name in file["mask/valid"]} if "mask/valid" in file else set()
-        valid = {
-            index
-            for index, name in enumerate(names)
-            if (name in masked if "mask/valid" in file else _is_valid(index))
-        }
-    return [(path, f"data/{name}") for name in names], valid
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[h5py.File]:
-    """Open a file that may be damaged or hostile: h5py and NumPy then raise almost anything."""
-    try:
-        with h5py.File(path, "r") as file:
-            yield file
-    except Exception as error:
-        reason = error if isinstance(error, DatasetError) else f"no readable episodes: {error}"
-        raise DatasetError(f"{path}: {reason}") from error
+def is_valid(number: int) -> bool:
+    """Whether the episode of this number is for validation where nothing else is said."""
+    return number % VALID_EVERY == VALID_EVERY - 1

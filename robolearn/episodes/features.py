@@ -1,8 +1,4 @@
-"""Names, shapes and layouts of what an episode holds.
-
-Feature names follow LeRobot inside robolearn and map to robomimic's HDF5 layout at its boundary, by
-the one table below.
-"""
+"""Names and shapes of what an episode holds. Names follow LeRobot."""
 
 from __future__ import annotations
 
@@ -50,7 +46,7 @@ class Feature:
 
     @property
     def is_image(self) -> bool:
-        return len(self.shape) == 3
+        return len(self.shape) == 3 and self.dtype == "uint8"
 
     def indices(self, stem: str) -> list[int]:
         """Positions of the elements called ``stem`` or ``stem.<something>``, in order.
@@ -152,53 +148,3 @@ class ActionFeature(Feature):
     def arm(self) -> tuple[int, ...]:
         """Positions of the elements that move the arm: all that are not the gripper's."""
         return tuple(index for index in range(self.shape[0]) if index not in self.gripper)
-
-
-def robomimic_key(feature: str) -> str:
-    """Name of a feature below ``data/demo_i`` in robomimic's HDF5 layout.
-
-    =====================================  ==========================
-    robolearn                              robomimic
-    =====================================  ==========================
-    ``action``                             ``actions``
-    ``simulator_state``                    ``states``
-    ``observation.environment_state``      ``obs/object``
-    ``observation.images.<camera>``        ``obs/<camera>_image``
-    ``observation.state.<part>``           ``obs/<part>``
-    =====================================  ==========================
-
-    Raises:
-        DatasetError: the layout has no place for the feature.
-    """
-    match feature.split("."):
-        case ["action"]:
-            return "actions"
-        case ["simulator_state"]:
-            return "states"
-        case ["observation", "environment_state"]:
-            return "obs/object"
-        case ["observation", "images", camera]:
-            return f"obs/{camera}_image"
-        case ["observation", "state", part]:
-            return f"obs/{part}"
-    raise DatasetError(f"robomimic's layout has no place for a feature called {feature!r}")
-
-
-def feature_name(robomimic_key: str) -> str:
-    """The inverse of `robomimic_key`.
-
-    Raises:
-        DatasetError: the key is none of the layout's per-frame arrays.
-    """
-    match robomimic_key.split("/"):
-        case ["actions"]:
-            return ACTION
-        case ["states"]:
-            return SIMULATOR_STATE
-        case ["obs", "object"]:
-            return ENVIRONMENT_STATE
-        case ["obs", name] if name.endswith("_image"):
-            return f"{IMAGES}.{name.removesuffix('_image')}"
-        case ["obs", name]:
-            return f"{STATE}.{name}"
-    raise DatasetError(f"{robomimic_key!r} is none of the per-frame arrays of robomimic's layout")

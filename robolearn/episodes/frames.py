@@ -15,7 +15,7 @@ type Array = np.ndarray[Any, np.dtype[Any]]
 
 @dataclass(frozen=True)
 class Observation:
-    """What is sensed at one instant.
+    """What is sensed at one instant. Its arrays are never written to again.
 
     Attributes:
         values: one array a feature, by feature name.
@@ -47,6 +47,7 @@ class Step:
         action: (A,) what was really sent, after limits.
         action_timestamp: when it was sent, in seconds of the monotonic clock.
         next_observation: o_{t+1}; its reward and success are those of this step.
+        intervention: a person or an expert drove instead of the policy.
     """
 
     index: int
@@ -55,6 +56,7 @@ class Step:
     action: Array
     action_timestamp: float
     next_observation: Observation
+    intervention: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import torch
 from robolearn.agents.policy import PolicyAgent
 from robolearn.control.simulation import record_episodes
 from robolearn.environments.task import SimTask
-from robolearn.episodes.dataset import DatasetWriter
+from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation
@@ -25,7 +25,7 @@ def evaluate(
     episodes: int,
     first_seed: int,
     processes: int,
-    record: DatasetWriter,
+    record: FolderWriter,
     progress: Progress,
 ) -> Evaluation:
     """Try a policy in the simulator.

@@ -127,7 +127,8 @@ def film_strip(
     frames = np.unique(np.linspace(0, len(episode) - 1, pictures).round().astype(int))
     recorded = list(recorded_cameras(episode.context).values())
     if recorded:
-        images = [_fit(episode.observations[recorded[0]][frame], height, width) for frame in frames]
+        pictures_of = episode.images[recorded[0]]
+        images = [_fit(pictures_of[frame : frame + 1][0], height, width) for frame in frames]
     else:
         world = World(episode.context)
         camera = scene_cameras(world)[0]

@@ -12,8 +12,8 @@ import pytest
 from robolearn import __version__
 from robolearn.cli import main
 from robolearn.cli.main import COMMANDS, run
-from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
+from robolearn.episodes.formats import open_dataset
 from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy
@@ -168,7 +168,7 @@ def test_the_set_that_ships_is_small_has_a_card_and_names_no_machine(
     for path in files:
         for trace in (b"/home/", b"/root/", b"/work/", b"site-packages"):
             assert trace not in path.read_bytes()
-    model_file = Dataset(lift_demonstrations).context.model_file
+    model_file = open_dataset(lift_demonstrations).context.model_file
     assert model_file is not None
     assert 'file="/' not in model_file
 
@@ -208,7 +208,7 @@ def test_a_dataset_that_does_not_fit_the_policy_is_refused(
 def test_a_policy_that_does_not_fit_the_task_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
 ) -> None:
-    schema = PolicySchema.of(Dataset(line_dataset).context, ())
+    schema = PolicySchema.of(open_dataset(line_dataset).context, ())
     save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
     line = refused(capsys, "evaluate", tmp_path / "policy", "--on", "sim:lift", "--episodes", "1")
     assert "observation.state.hand is missing" in line
@@ -218,7 +218,7 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
 def test_evaluate_answers_no_with_status_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, lift_demonstrations: Path
 ) -> None:
-    schema = PolicySchema.of(Dataset(lift_demonstrations).context, ())
+    schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
     save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
     arguments = [str(tmp_path / "policy"), "--on", "sim:lift", "--episodes", "1", "--json"]
     assert run(["evaluate", *arguments, "--require", "0.5"]) == 1
@@ -226,7 +226,7 @@ def test_evaluate_answers_no_with_status_1(
     assert values["success_rate"] == 0
     assert values["episodes"] == 1
     assert values["wilson_95"][1] == pytest.approx(0.7935, abs=1e-3)
-    assert len(Dataset(tmp_path / "policy" / "evaluation")) == 1
+    assert len(open_dataset(tmp_path / "policy" / "evaluation")) == 1
     assert run(["evaluate", *arguments]) == 0  # without a demand, knowing is enough
 
     # What cannot be evaluated leaves the earlier evaluation as it is.
@@ -237,7 +237,7 @@ def test_evaluate_answers_no_with_status_1(
     refusal = refused(capsys, "evaluate", tmp_path / "policy", "--on", slow, "--episodes", "1")
     assert "action has other elements, limits or scales" in refusal
     assert (tmp_path / "policy" / "evaluation.json").read_bytes() == before
-    assert len(Dataset(tmp_path / "policy" / "evaluation")) == 1
+    assert len(open_dataset(tmp_path / "policy" / "evaluation")) == 1
 
 
 def test_the_same_seed_records_the_same_demonstrations(
@@ -249,7 +249,7 @@ def test_the_same_seed_records_the_same_demonstrations(
     for _ in range(2):
         arguments = ["--to", str(tmp_path / "b"), "--episodes", "1", "--processes", "1"]
         assert run([*record, *arguments]) == 0
-    one, other = (list(Dataset(tmp_path / name).episodes([0, 1])) for name in "ab")
+    one, other = (list(open_dataset(tmp_path / name).episodes([0, 1])) for name in "ab")
     for first, second in zip(one, other, strict=True):
         assert_same_but_for_the_clock(first, second)
     assert one[0].context.seed == 5

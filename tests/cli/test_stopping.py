@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from robolearn.episodes.dataset import INDEX, Dataset, count_episodes
+from robolearn.episodes.folder import PEERS_INDEX, count_episodes
+from robolearn.episodes.formats import open_dataset
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig
@@ -54,14 +55,14 @@ def interrupt(*arguments: object, when: Callable[[], bool]) -> str:
 
 def assert_intact(dataset: Path, at_least: int) -> None:
     assert count_episodes(dataset) >= at_least
-    for path in (dataset, dataset / INDEX):
+    for path in (dataset, dataset / PEERS_INDEX):
         assert_readable(path)
     assert not list(dataset.rglob("*.part"))
 
 
 @pytest.fixture
 def lift_policy(lift_demonstrations: Path, tmp_path: Path) -> Path:
-    schema = PolicySchema.of(Dataset(lift_demonstrations).context, ())
+    schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
     save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
     return tmp_path / "policy"
 
@@ -77,7 +78,7 @@ def test_ctrl_c_while_recording(tmp_path: Path, processes: int) -> None:
     assert f"{dataset} has {count_episodes(dataset)}" in line
     assert_intact(dataset, at_least=2)
     # What was recorded is what an unbroken recording has.
-    seeds = [Dataset(dataset).episode(index).context.seed for index in range(2)]
+    seeds = [open_dataset(dataset).episode(index).context.seed for index in range(2)]
     assert seeds == [0, 1]
 
 
@@ -206,5 +207,5 @@ def test_simulators_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 
 
 def assert_readable(dataset: Path) -> None:
-    opened = Dataset(dataset)
+    opened = open_dataset(dataset)
     assert all(len(episode) == 80 for episode in opened.episodes(opened.split("all")))

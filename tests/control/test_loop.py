@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from robolearn.agents.agent import Agent
 from robolearn.control.clock import Clock
 from robolearn.control.loop import run_episode
 from robolearn.environments.environment import Environment
-from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
 from robolearn.episodes.recorder import Recorder
@@ -108,18 +108,17 @@ def test_an_environment_may_end_the_episode() -> None:
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
 def test_observers_hear_of_an_episode_that_breaks_off(error: BaseException) -> None:
     log = Log()
-    kept: list[Episode] = []
     with pytest.raises(type(error)):
-        run_episode(Counter(), Echo(error), [Recorder(kept.append, "echo"), log])
+        run_episode(Counter(), Echo(error), [log])
     assert [outcome.ended for outcome in log.outcomes] == ["interrupted"]
     assert log.outcomes[0].steps == 2
-    assert kept == []
 
 
-def test_the_recorder_keeps_what_the_loop_saw() -> None:
-    kept: list[Episode] = []
-    run_episode(Counter(), Echo(), [Recorder(kept.append, "echo")])
-    (episode,) = kept
+def test_the_recorder_keeps_what_the_loop_saw(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "journal", "echo")
+    run_episode(Counter(), Echo(), [recorder])
+    episode = recorder.episode()
+    assert episode is not None
     np.testing.assert_array_equal(
         episode.observations["observation.state.count"][:, 0], np.arange(5)
     )

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robolearn.episodes.features import ActionFeature, Feature, feature_name, robomimic_key
+from robolearn.episodes.features import ActionFeature, Feature
+from robolearn.episodes.layouts import feature_name, robomimic_key
 from robolearn.errors import DatasetError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True).filter(

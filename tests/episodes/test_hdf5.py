@@ -7,16 +7,15 @@ import h5py
 import numpy as np
 import pytest
 
-from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
+from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.hdf5 import read_episode, write_episode
 from robolearn.errors import DatasetError
 
 
 def write_and_read(episode: Episode, path: Path, **options: bool) -> Episode:
     write_episode(episode, path, **options)
-    with h5py.File(path) as file:
-        return read_episode(file["data/demo_0"])
+    return read_episode(path)
 
 
 @pytest.mark.parametrize("image", [False, True])
@@ -28,7 +27,8 @@ def test_everything_comes_back_bit_for_bit(
     read = write_and_read(written, tmp_path / "e.hdf5", compress_model=compress_model)
     assert read.context == written.context
     assert read.outcome == written.outcome
-    assert (read.agent, read.recorded_at) == (written.agent, written.recorded_at)
+    for name in ("agent", "operator", "notes", "recorded_at"):
+        assert getattr(read, name) == getattr(written, name)
     pairs = [
         *((read.observations[name], values) for name, values in written.observations.items()),
         *((read.timestamps[name], values) for name, values in written.timestamps.items()),
@@ -36,6 +36,8 @@ def test_everything_comes_back_bit_for_bit(
         (read.actions_asked, written.actions_asked),
         (read.rewards, written.rewards),
         (read.success, written.success),
+        (read.interventions, written.interventions),
+        *((read.images[name][:], values) for name, values in written.images.items()),
         (read.time, written.time),
     ]
     for got, expected in pairs:
@@ -79,7 +81,7 @@ def test_a_file_of_robomimics_own_is_read(tmp_path: Path) -> None:
             demo["obs/robot0_eef_pos"] = np.ones((length, 3))
             demo["rewards"] = np.arange(length) == length - 1
         file["mask/valid"] = np.array(["demo_2"], dtype="S")
-    dataset = Dataset(path)
+    dataset = open_dataset(path)
     assert [len(episode) for episode in dataset.episodes(dataset.split("all"))] == [3, 5, 4]
     assert (dataset.split("train"), dataset.split("valid")) == ([0, 2], [1])
     episode = dataset.episode(0)
@@ -96,7 +98,7 @@ def test_lengths_that_disagree_are_refused(tmp_path: Path, make_episode) -> None
         del file["data/demo_0/obs/hand"]
         file["data/demo_0/obs/hand"] = np.zeros((3, 2), np.float32)
     with pytest.raises(DatasetError, match=r"e\.hdf5: .*hand has 3 frames where actions has 12"):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)
 
 
 @pytest.mark.parametrize("missing", ["actions", "obs/hand", "robolearn/success"])
@@ -106,7 +108,7 @@ def test_a_missing_array_is_named(tmp_path: Path, make_episode, missing: str) ->
     with h5py.File(path, "a") as file:
         del file[f"data/demo_0/{missing}"]
     with pytest.raises(DatasetError, match=rf"e\.hdf5: .*{missing.rsplit('/', maxsplit=1)[-1]}"):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)
 
 
 @pytest.mark.parametrize("kept", [0, 10, 500, 3000])
@@ -115,7 +117,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, make_episode, kept: int) -> N
     write_episode(make_episode(), path)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DatasetError, match=r"e\.hdf5"):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_a_hostile_description_is_refused(
         )
         attributes["description"] = text
     with pytest.raises(DatasetError, match=rf"e\.hdf5: .*{message}"):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +182,7 @@ def test_an_array_of_another_form_is_refused(
         del file[f"data/demo_0/{key}"]
         file[f"data/demo_0/{key}"] = array
     with pytest.raises(DatasetError, match=r"e\.hdf5: "):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)
 
 
 def test_a_declared_size_that_does_not_fit_into_memory_is_refused(
@@ -192,4 +194,4 @@ def test_a_declared_size_that_does_not_fit_into_memory_is_refused(
         del file["data/demo_0/actions"]
         file.create_dataset("data/demo_0/actions", (10**12, 2), "float32", chunks=(1000, 2))
     with pytest.raises(DatasetError, match=r"e\.hdf5: "):
-        Dataset(path).episode(0)
+        open_dataset(path).episode(0)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robolearn.episodes.dataset import INDEX, Dataset
+from robolearn.episodes.folder import PEERS_INDEX
+from robolearn.episodes.formats import open_dataset
 
 PEERS = Path(__file__).parents[2] / ".peers"
 
@@ -58,9 +59,9 @@ def open_with_robomimic(path: Path, mask: str, folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("file", "mask", "demos", "first"),
     [
-        (INDEX, "", 20, 0),
-        (INDEX, "train", 18, 0),
-        (INDEX, "valid", 2, 9),
+        (PEERS_INDEX, "", 20, 0),
+        (PEERS_INDEX, "train", 18, 0),
+        (PEERS_INDEX, "valid", 2, 9),
         ("episodes/episode_000002.hdf5", "", 1, 2),
     ],
 )
@@ -69,7 +70,7 @@ def test_robomimic_sees_the_same_numbers(
 ) -> None:
     opened = open_with_robomimic(lift_demonstrations / file, mask, tmp_path)
     assert (opened["demos"], opened["windows"]) == (demos, 80 * demos)
-    episode = Dataset(lift_demonstrations).episode(first)
+    episode = open_dataset(lift_demonstrations).episode(first)
     np.testing.assert_array_equal(opened["actions"], episode.actions[:10])
     for key, feature in (
         ("object", "observation.environment_state"),

@@ -9,7 +9,8 @@ import pytest
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.simulation import record_episodes, seeds_after
 from robolearn.environments.task import SimTask
-from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats import open_dataset
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
 from robolearn.learning.evaluation import evaluate, load_agent
 from robolearn.learning.success import Evaluation, wilson_interval
@@ -27,7 +28,7 @@ def short_task(lift_task: SimTask) -> SimTask:
 
 @pytest.fixture
 def lift_policy(lift_demonstrations: Path, tmp_path: Path) -> Path:
-    context = Dataset(lift_demonstrations).context
+    context = open_dataset(lift_demonstrations).context
     save_policy(
         Policy(PolicySchema.of(context, ()), PolicyConfig(hidden=(8,))), tmp_path / "policy"
     )
@@ -62,11 +63,11 @@ def test_processes_do_not_change_the_result(
 ) -> None:
     datasets, results = [], []
     for processes in (1, 2):
-        with DatasetWriter(tmp_path / f"{processes}") as record:
+        with FolderWriter(tmp_path / f"{processes}") as record:
             results.append(
                 evaluate(lift_policy, short_task, "t", 3, 70, processes, record, lambda *a: None)
             )
-        datasets.append(Dataset(tmp_path / f"{processes}"))
+        datasets.append(open_dataset(tmp_path / f"{processes}"))
     assert results[0] == results[1]
     assert results[0].seeds == (70, 71, 72)
     for index in range(3):
@@ -84,7 +85,7 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
     observation = dataclasses.replace(short_task.observation, objects=("cube_pos", "cube_quat"))
     other = dataclasses.replace(short_task, observation=observation, expert=None)
     with (
-        DatasetWriter(tmp_path / "e") as record,
+        FolderWriter(tmp_path / "e") as record,
         pytest.raises(
             FeatureMismatch, match=r"does not fit sim:other: .*environment_state is \(7,\)"
         ),
@@ -96,11 +97,11 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
 def test_seeds_follow_the_last_episode_and_stop_before_those_of_evaluation(
     tmp_path: Path, make_episode
 ) -> None:
-    with DatasetWriter(tmp_path / "d") as writer:
+    with FolderWriter(tmp_path / "d") as writer:
         assert next(seeds_after(writer, 5)) == 5
         writer.add(make_episode(seed=41))
         assert next(seeds_after(writer, 5)) == 42
-    with DatasetWriter(tmp_path / "late") as writer:
+    with FolderWriter(tmp_path / "late") as writer:
         seeds = seeds_after(writer, FIRST_EVALUATION_SEED - 1)
         assert next(seeds) == FIRST_EVALUATION_SEED - 1
         with pytest.raises(ConfigurationError, match="kept for evaluation"):
@@ -111,7 +112,7 @@ def test_only_episodes_to_be_kept_are_kept(
     lift_policy: Path, short_task: SimTask, tmp_path: Path
 ) -> None:
     kept = iter([True, False, True])
-    with DatasetWriter(tmp_path / "d") as writer:
+    with FolderWriter(tmp_path / "d") as writer:
         make_agent = partial(load_agent, lift_policy, "t")
         results = list(
             record_episodes(
@@ -119,6 +120,6 @@ def test_only_episodes_to_be_kept_are_kept(
             )
         )
     assert [(result.seed, result.kept) for result in results] == [(7, True), (8, False), (9, True)]
-    dataset = Dataset(tmp_path / "d")
+    dataset = open_dataset(tmp_path / "d")
     assert [dataset.episode(index).context.seed for index in range(2)] == [7, 9]
     assert not list((tmp_path / "d").rglob("*.part"))

@@ -11,8 +11,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from robolearn.agents.policy import PolicyAgent
-from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import ActionFeature, Feature
+from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.frames import Observation
 from robolearn.episodes.windows import Windows
 from robolearn.errors import FeatureMismatch, PolicyError
@@ -29,14 +29,14 @@ CONFIG = PolicyConfig(history=3, hidden=(16,), modes=4)
 
 @pytest.fixture
 def schema(line_dataset: Path) -> PolicySchema:
-    return PolicySchema.of(Dataset(line_dataset).context, ())
+    return PolicySchema.of(open_dataset(line_dataset).context, ())
 
 
 @pytest.fixture
 def policy(line_dataset: Path, schema: PolicySchema) -> Policy:
     torch.manual_seed(0)
     policy = Policy(schema, CONFIG)
-    policy.fit_normalization(Windows(Dataset(line_dataset), tuple(schema.inputs), 3, "train"))
+    policy.fit_normalization(Windows(open_dataset(line_dataset), tuple(schema.inputs), 3, "train"))
     return policy.eval()
 
 
@@ -60,16 +60,16 @@ def test_the_mixtures_density_is_the_formula() -> None:
 
 
 def test_the_total_loss_is_the_weighted_sum(policy: Policy, line_dataset: Path) -> None:
-    windows = Windows(Dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
+    windows = Windows(open_dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
     batch = windows.batch(torch.arange(20))
     losses = policy.losses(batch)
     torch.testing.assert_close(losses["total"], losses["arm"] + losses["gripper"])
-    log_prob = policy(batch.observations).log_prob(batch.actions)
+    log_prob = policy(batch.observations).log_prob(batch.action)
     torch.testing.assert_close(losses["total"], -log_prob.mean())
 
 
 def test_the_gripper_is_open_or_closed_and_nothing_between(policy: Policy, line_dataset) -> None:
-    windows = Windows(Dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
+    windows = Windows(open_dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
     batch = windows.batch(torch.arange(len(windows)))
     distribution = policy(batch.observations)
     actions = distribution.most_likely()
@@ -191,7 +191,7 @@ def test_an_input_that_is_not_there_lists_those_that_are(line_dataset: Path) -> 
     with pytest.raises(
         FeatureMismatch, match=r"'observation\.state\.foot' .* observation\.state\.hand"
     ):
-        PolicySchema.of(Dataset(line_dataset).context, ("observation.state.foot",))
+        PolicySchema.of(open_dataset(line_dataset).context, ("observation.state.foot",))
 
 
 def test_images_are_left_out_of_a_state_policy(make_episode) -> None:

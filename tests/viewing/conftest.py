@@ -14,9 +14,11 @@ import torch
 from rerun.experimental import RrdReader
 
 from robolearn.environments.rendering import select_gl
-from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION, ActionFeature, Feature
+from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy
@@ -103,10 +105,9 @@ def make_episode(
     """Random but for the states, in which unit quaternions are unit quaternions."""
     draw = np.random.default_rng(seed)
     observations = {
-        name: draw.integers(0, 255, (steps, *feature.shape)).astype(feature.dtype)
-        if feature.is_image
-        else draw.normal(size=(steps, *feature.shape)).astype(feature.dtype)
+        name: draw.normal(size=(steps, *feature.shape)).astype(feature.dtype)
         for name, feature in context.features.items()
+        if not feature.is_image
     }
     time = 3.0 + np.arange(steps) / context.rate
     if "simulator_state" in observations and context.model_file is not None:
@@ -119,10 +120,16 @@ def make_episode(
     return Episode(
         context=context,
         observations=observations,
+        images={
+            name: draw.integers(0, 255, (steps, *feature.shape), np.uint8)
+            for name, feature in context.features.items()
+            if feature.is_image
+        },
         actions=actions,
         actions_asked=actions,
         rewards=reached.astype(np.float32),
         success=reached,
+        interventions=np.zeros(steps, bool),
         time=time,
         timestamps=dict.fromkeys((*context.features, ACTION), time),
         outcome=Outcome(steps, success, success, "horizon"),
@@ -145,10 +152,10 @@ def write_dataset() -> Make:
         **changes: Any,
     ) -> Dataset:
         context = make_context(**changes)
-        with DatasetWriter(folder) as writer:
+        with FolderWriter(folder) as writer:
             for seed, (length, success) in enumerate(zip(steps, successes, strict=True)):
                 writer.add(make_episode(context, length, success, seed))
-        return Dataset(folder)
+        return open_dataset(folder)
 
     return write
 

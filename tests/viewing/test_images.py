@@ -15,7 +15,7 @@ from robolearn.viewing.images import film_strip, jpeg, png
 
 def test_a_strip_goes_from_the_first_to_the_last_frame(make_dataset, filmed):
     episode = make_dataset((9,), (True,), **filmed).episode(0)
-    images = episode.observations["observation.images.front"]
+    images = episode.images["observation.images.front"][:]
     images[:] = (np.arange(9) * 20)[:, None, None, None]
     strip = film_strip(episode, pictures=3, height=50, width=60, gap=2)
     assert strip.shape == (50, 3 * 60 + 2 * 2, 3)

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from robolearn.episodes.dataset import Dataset
+from robolearn.episodes.formats import open_dataset
 from robolearn.errors import RobolearnError
 from robolearn.learning.run import Run
 from robolearn.learning.success import Evaluation, wilson_interval
@@ -231,5 +231,5 @@ def test_the_same_run_gives_the_same_page(run, make_dataset, plain):
     demonstrations = make_dataset(**plain)
     first = write_report(run, demonstrations).read_bytes()
     shutil.copytree(demonstrations.path, demonstrations.path.with_name("copy"))
-    again = Dataset(demonstrations.path.with_name("copy"))
+    again = open_dataset(demonstrations.path.with_name("copy"))
     assert write_report(run, again).read_bytes() == first

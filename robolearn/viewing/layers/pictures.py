@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import rerun as rr
 
 from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.images import Images
 from robolearn.viewing import entities
 from robolearn.viewing.images import WorldPictures, jpeg, recorded_cameras, scene_cameras
 from robolearn.viewing.layers.layer import Layer
@@ -27,8 +28,8 @@ class RecordedImages(Layer):
 
     def log(self, recording: rr.RecordingStream, clip: Clip) -> None:
         for camera, name in self._cameras.items():
-            images = clip.episode.observations[name]
-            _send_images(recording, clip, camera, np.arange(len(images)), images)
+            images = clip.episode.images[name]
+            _send_images(recording, clip, camera, np.arange(len(images)), _one_by_one(images))
 
 
 class RenderedImages(Layer):
@@ -80,12 +81,16 @@ class RenderedImages(Layer):
         self._pictures.close()
 
 
+def _one_by_one(images: Images) -> Iterator[Array]:
+    return (images[frame : frame + 1][0] for frame in range(len(images)))
+
+
 def _send_images(
     recording: rr.RecordingStream,
     clip: Clip,
     camera: str,
     frames: Array,
-    images: Sequence[Array] | Array,
+    images: Iterable[Array],
 ) -> None:
     rr.send_columns(
         entities.camera(camera),

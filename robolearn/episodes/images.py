@@ -1,0 +1,234 @@
+"""Camera images: how one frame is encoded, and sequences of frames that are read when asked for.
+
+A codec encodes each frame by itself, so that any frame can be read without its neighbours.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol
+
+import imagecodecs
+import numpy as np
+
+from robolearn.episodes.frames import Array
+from robolearn.errors import DatasetError
+
+type CodecName = Literal["raw", "lossless", "jpeg"]
+
+JPEG_QUALITY = 95
+
+
+class Images(Protocol):
+    """(T, H, W, C) uint8 images, in memory or not: a NumPy array is one, too."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, H, W, C)."""
+
+    @property
+    def dtype(self) -> np.dtype[np.uint8]:
+        """Of one element."""
+
+    def __len__(self) -> int:
+        """T."""
+
+    def __getitem__(self, frames: slice, /) -> Array:
+        """(N, H, W, C) the images of these frames, one after the other, in memory.
+
+        Raises:
+            DatasetError: an image cannot be read or decoded.
+        """
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one image becomes bytes.
+
+    Attributes:
+        name: ``raw``: the pixels; ``lossless``: LZF as HDF5 has it, or the pixels where they are
+            not made smaller by it; ``jpeg``: JPEG, which loses a little.
+        encode: (H, W, C) uint8 → bytes.
+        decode: bytes, (H, W, C) → (H, W, C) uint8.
+    """
+
+    name: CodecName
+    encode: Callable[[Array], bytes]
+    decode: Callable[[bytes, tuple[int, ...]], Array]
+
+
+def _pixels(image: Array) -> bytes:
+    return image.tobytes()
+
+
+def _from_pixels(data: bytes, shape: tuple[int, ...]) -> Array:
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
+def _lzf(image: Array) -> bytes:
+    pixels = image.tobytes()
+    encoded = bytes(imagecodecs.lzf_encode(pixels))
+    return encoded if len(encoded) < len(pixels) else pixels
+
+
+def _from_lzf(data: bytes, shape: tuple[int, ...]) -> Array:
+    size = int(np.prod(shape))
+    pixels = data if len(data) == size else bytes(imagecodecs.lzf_decode(data, out=size))
+    return _from_pixels(pixels, shape)
+
+
+def _jpeg(image: Array) -> bytes:
+    return bytes(imagecodecs.jpeg8_encode(image, level=JPEG_QUALITY))
+
+
+def _from_jpeg(data: bytes, shape: tuple[int, ...]) -> Array:
+    # Decoded into an array of the expected size: a header may declare an image of gigabytes.
+    image: Array = imagecodecs.jpeg8_decode(data, out=np.empty(shape, np.uint8))
+    return image
+
+
+CODECS: dict[CodecName, Codec] = {
+    "raw": Codec("raw", _pixels, _from_pixels),
+    "lossless": Codec("lossless", _lzf, _from_lzf),
+    "jpeg": Codec("jpeg", _jpeg, _from_jpeg),
+}
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where each frame's bytes are in a file. May be read by several threads at once.
+
+    Attributes:
+        path: of the file.
+        offsets: (T,) of the first byte.
+        sizes: (T,) bytes.
+    """
+
+    path: Path
+    offsets: Array
+    sizes: Array
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def __getitem__(self, frame: int) -> bytes:
+        size = int(self.sizes[frame])
+        data = os.pread(self._file.descriptor, size, int(self.offsets[frame]))
+        if len(data) != size:
+            raise DatasetError(f"{self.path}: frame {frame} is cut off")
+        return data
+
+    @cached_property
+    def _file(self) -> _OpenFile:
+        return _OpenFile(self.path)
+
+
+class _OpenFile:
+    """A descriptor that is closed when nobody needs it any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
+class EncodedImages:
+    """(T, H, W, C) uint8 images that are decoded when they are asked for.
+
+    Args:
+        data: (T,) bytes of each frame, in memory or `Spans` of a file.
+        codec: that encoded them.
+        frame_shape: (H, W, C).
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(
+        self, data: Sequence[bytes] | Spans, codec: Codec, frame_shape: tuple[int, ...]
+    ) -> None:
+        self.data = data
+        self.codec = codec
+        self.shape = (len(data), *frame_shape)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: slice, /) -> Array:
+        first, stop = _range(frames, len(self))
+        images = np.empty((max(stop - first, 0), *self.shape[1:]), np.uint8)
+        for place, frame in enumerate(range(first, stop)):
+            images[place] = self.frame(frame)
+        return images
+
+    def frame(self, frame: int) -> Array:
+        """(H, W, C) one image.
+
+        Raises:
+            DatasetError: it cannot be decoded.
+        """
+        try:
+            return self.codec.decode(self.data[frame], self.shape[1:])
+        except (RuntimeError, ValueError, OSError) as error:
+            where = self.data.path if isinstance(self.data, Spans) else "in memory"
+            raise DatasetError(
+                f"{where}: the image of frame {frame} cannot be decoded: {error}"
+            ) from error
+
+
+class ImageParts:
+    """Some frames of images, or those of several one after the other; nothing is copied.
+
+    Args:
+        parts: (images, first, stop): frames ``first`` to ``stop - 1`` of each.
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, parts: Sequence[tuple[Images, int, int]]) -> None:
+        self._parts = tuple(parts)
+        length = sum(stop - first for _, first, stop in parts)
+        self.shape = (length, *parts[0][0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: slice, /) -> Array:
+        first, stop = _range(frames, len(self))
+        found = [images[begin:end] for images, begin, end in self.between(first, stop)]
+        return np.concatenate(found) if found else np.empty((0, *self.shape[1:]), np.uint8)
+
+    def between(self, first: int, stop: int) -> Iterator[tuple[Images, int, int]]:
+        """The parts that make up frames ``first`` to ``stop - 1``."""
+        place = 0
+        for images, begin, end in self._parts:
+            inside = max(first, place), min(stop, place + end - begin)
+            if inside[0] < inside[1]:
+                yield images, inside[0] - place + begin, inside[1] - place + begin
+            place += end - begin
+
+
+def encoded_frames(
+    images: Images, codec: Codec, first: int = 0, stop: int | None = None
+) -> Iterator[bytes]:
+    """Bytes of frames ``first`` to ``stop - 1``; those encoded that way already are not decoded."""
+    stop = len(images) if stop is None else stop
+    if isinstance(images, ImageParts):
+        for part, begin, end in images.between(first, stop):
+            yield from encoded_frames(part, codec, begin, end)
+    elif isinstance(images, EncodedImages) and images.codec == codec:
+        yield from (images.data[frame] for frame in range(first, stop))
+    else:
+        for frame in range(first, stop):
+            yield codec.encode(images[frame : frame + 1][0])
+
+
+def _range(frames: slice, length: int) -> tuple[int, int]:
+    first, stop, step = frames.indices(length)
+    if step != 1:
+        raise IndexError("images are read one after the other: no step other than 1")
+    return first, stop
