@@ -260,6 +260,27 @@ class FolderWriter(DatasetWriter):
                 found[journal] = episode
         return found
 
+    def recover(self, journal: Path) -> int:
+        """Keep an episode that was cut off, and remove its journal.
+
+        Args:
+            journal: one of `in_flight`.
+
+        Returns:
+            The episode's number.
+
+        Raises:
+            DatasetError: the journal has no frame, or is damaged from its beginning.
+            FeatureMismatch: its features, action or rate are not those of the dataset.
+            OSError: the disk is full; the journal is still there.
+        """
+        episode = read_journal(journal)
+        if episode is None:
+            raise DatasetError(f"{journal} was cut off before its first frame")
+        number = self.add(episode)
+        journal.unlink()
+        return number
+
     def _is_newest(self, episode: Episode) -> bool:
         if not self._numbers:
             return False

@@ -72,7 +72,7 @@ class Recorder:
         self._row = np.zeros((), self._form.dtype)
         self._shown: dict[str, tuple[int, float]] = dict.fromkeys(self._form.cameras, (-1, np.nan))
         self.lost_images = dict.fromkeys(self._form.cameras, 0)
-        self._writing = _Writing(journal, self._memory)
+        self._writing = _Writing(journal, self._memory, wait=self._wait)
 
     def on_step(self, step: Step) -> None:
         """Hand a frame over.
@@ -136,7 +136,7 @@ class Recorder:
         image: Array | None = None
         if timestamp != shown:  # a camera may be slower than the loop
             image = self._context.features[name].as_frame(step.observation.values[name])
-            if writing.room(image.nbytes, wait=self._wait):
+            if writing.room(image.nbytes):
                 number, shown = number + 1, timestamp
             else:
                 image = None
@@ -178,9 +178,10 @@ class _Frame:
 class _Writing:
     """The thread that writes a journal, and what waits for it."""
 
-    def __init__(self, journal: JournalWriter, memory: int) -> None:
+    def __init__(self, journal: JournalWriter, memory: int, *, wait: bool) -> None:
         self._journal = journal
         self._memory = memory
+        self._wait = wait
         self._waiting: deque[_Frame | Labels | Outcome] = deque()
         self._bytes = 0
         self._busy = False
@@ -190,25 +191,25 @@ class _Writing:
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
-    def room(self, size: int, *, wait: bool) -> bool:
+    def room(self, size: int) -> bool:
         """Whether ``size`` more bytes may wait; one frame always may."""
         with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._has_room(size) or self._failure is not None)
-            return self._has_room(size)
+            return self._wait or self._has_room(size)
 
     def put(self, item: _Frame | Labels | Outcome) -> None:
-        """Have something written after all that waits.
+        """Have something written after all that waits; a simulator waits for room.
 
         Raises:
             OSError: something before it could not be.
         """
         with self._changed:
+            if self._wait:
+                self._changed.wait_for(lambda: self._has_room(_size(item)))
             self._raise_failure()
+            if self._bytes > 2 * self._memory:  # rows alone: the disk has hung for minutes
+                raise OSError(f"{self._journal.path}: the disk takes nothing any more")
             self._waiting.append(item)
             self._bytes += _size(item)
-            if self._bytes > 2 * max(self._memory, _size(item)):
-                raise OSError(f"{self._journal.path}: the disk takes nothing any more")
             self._changed.notify_all()
 
     def drain(self) -> None:
@@ -235,7 +236,8 @@ class _Writing:
         self._journal.close()
 
     def _has_room(self, size: int) -> bool:
-        return self._bytes == 0 or self._bytes + size <= self._memory
+        fits = self._bytes == 0 or self._bytes + size <= self._memory
+        return fits or self._failure is not None
 
     def _raise_failure(self) -> None:
         if self._failure is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import numpy as np
@@ -17,6 +18,7 @@ def test_a_strip_goes_from_the_first_to_the_last_frame(make_dataset, filmed):
     episode = make_dataset((9,), (True,), **filmed).episode(0)
     images = episode.images["observation.images.front"][:]
     images[:] = (np.arange(9) * 20)[:, None, None, None]
+    episode = dataclasses.replace(episode, images={"observation.images.front": images})
     strip = film_strip(episode, pictures=3, height=50, width=60, gap=2)
     assert strip.shape == (50, 3 * 60 + 2 * 2, 3)
     assert strip.dtype == np.uint8
