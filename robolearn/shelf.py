@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,18 +84,30 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
         ) from error
 
 
-def validate[T](value: T) -> T:
+def validate[T](value: T, place: tuple[str, ...] = ()) -> T:
     """Check a dataclass that was built in Python against its own annotations.
+
+    Dataclasses in its fields are checked by themselves: as one of several that the field may hold,
+    each stays what it is.
+
+    Args:
+        value: the dataclass.
+        place: where it stands, for the message.
 
     Raises:
         ConfigurationError: a value is out of its range or of the wrong type; names the key.
     """
-    adapter = TypeAdapter(type(value))
+    fields = {
+        name: validate(inner, (*place, name)) if is_dataclass(inner) else inner
+        for name, inner in vars(value).items()
+    }
     try:
-        return adapter.validate_python(adapter.dump_python(value))
+        return TypeAdapter(type(value)).validate_python(fields)
     except ValidationError as error:
         first = _most_telling(error)
-        raise ConfigurationError(f"{_key_text(first['loc'])}: {_reason(first)}") from error
+        raise ConfigurationError(
+            f"{_key_text((*place, *first['loc']))}: {_reason(first)}"
+        ) from error
 
 
 _UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}

@@ -15,6 +15,7 @@ episode that was there before, and what the indices miss is caught up with by th
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -89,10 +90,17 @@ class FolderDataset(Dataset):
 
     def episode(self, index: int) -> Episode:
         number = self._numbers[index]
-        episode = read_episode(episode_path(self.path, number), crc32=self._crc32(number))
-        if number in self._entries:
-            episode = _labelled(episode, self._entries[number].summary)
-        return episode
+        return _read(self.path, number, self._entries.get(number))
+
+    def require_intact(self, index: int) -> None:
+        """Refuse an episode's file that is not as it was recorded, or cannot be opened.
+
+        Raises:
+            DatasetError: it is not; names the file.
+        """
+        number = self._numbers[index]
+        with reading(episode_path(self.path, number), self._crc32(number)):
+            pass
 
     def _crc32(self, number: int) -> int | None:
         return self._entries[number].crc32 if number in self._entries else None
@@ -103,15 +111,15 @@ class FolderWriter(DatasetWriter):
 
     Args:
         path: of the folder.
-        images: how they are encoded.
+        images: how they are encoded; None leaves them as they are, and others without loss.
 
     Raises:
         FolderInUse: the folder holds something else, or another process is recording into it.
     """
 
-    def __init__(self, path: Path, images: CodecName = "lossless") -> None:
+    def __init__(self, path: Path, images: CodecName | None = None) -> None:
         super().__init__(path)
-        self._images: CodecName = images
+        self._images: CodecName | None = images
         self._claim = contextlib.ExitStack()
         self._claim.enter_context(claimed(path, "dataset", marker=EPISODES))
         try:
@@ -152,6 +160,48 @@ class FolderWriter(DatasetWriter):
         except BaseException:
             staged.unlink(missing_ok=True)
             raise
+
+    def add_file(self, path: Path, labels: EpisodeSummary) -> int:
+        """Add an episode's file as it is: the same bytes under a second name where that can be.
+
+        Args:
+            path: of the file.
+            labels: what is known of it, its split included.
+
+        Returns:
+            Its number.
+
+        Raises:
+            FeatureMismatch: its features, action or rate are not those of the dataset.
+            OSError: the disk is full.
+        """
+        staged = self.stage("episode")
+        try:
+            try:
+                staged.hardlink_to(path)
+            except OSError:  # another file system, or one without hard links
+                shutil.copyfile(path, staged)
+            number = self.commit(staged, valid=labels.valid)
+        finally:
+            staged.unlink(missing_ok=True)
+        self.relabel({number: replace(labels, number=number)})
+        return number
+
+    def episode(self, number: int) -> Episode:
+        """Read an episode.
+
+        Raises:
+            DatasetError: there is none of this number, or it cannot be read.
+        """
+        return _read(self.path, number, self._entry(number))
+
+    @property
+    def summaries(self) -> dict[int, EpisodeSummary]:
+        """What is known of each episode that can be read, by its number, ascending."""
+        entries = self.index.entries
+        return {
+            number: entries[number].summary for number in sorted(self._numbers & entries.keys())
+        }
 
     def stage(self, name: str) -> Path:
         """Path of a file in which an episode may be written before it is committed."""
@@ -399,6 +449,13 @@ def episode_path(dataset: Path, number: int) -> Path:
 def journals(dataset: Path) -> list[Path]:
     """Journals of episodes in flight, of a recording that goes on or that ended unexpectedly."""
     return sorted((dataset / EPISODES).glob(f".*{_JOURNAL}"))
+
+
+def _read(dataset: Path, number: int, entry: Entry | None) -> Episode:
+    path = episode_path(dataset, number)
+    if entry is None:
+        return read_episode(path)
+    return _labelled(read_episode(path, crc32=entry.crc32), entry.summary)
 
 
 def _context_of(path: Path, crc32: int | None) -> EpisodeContext:

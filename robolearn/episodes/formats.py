@@ -86,11 +86,11 @@ def open_writer(
         case "folder":
             from robolearn.episodes.folder import FolderWriter
 
-            return FolderWriter(path, images=_among(images, ("lossless", "raw", "jpeg"), form))
+            return FolderWriter(path, images=_hdf5_form(images, form))
         case "hdf5":
             from robolearn.episodes.hdf5_file import Hdf5Writer
 
-            return Hdf5Writer(path, images=_among(images, ("lossless", "raw", "jpeg"), form))
+            return Hdf5Writer(path, images=_hdf5_form(images, form))
         case "zarr":
             from robolearn.episodes.replay_buffer import ReplayBufferWriter
 
@@ -101,6 +101,10 @@ def open_writer(
             from robolearn.episodes.lerobot_v3 import LeRobotV3Writer
 
             return LeRobotV3Writer(path, images=_among(images, ("png", "video"), form))
+
+
+def _hdf5_form(asked: ImageForm | None, form: str) -> CodecName | None:
+    return None if asked is None else _among(asked, ("lossless", "raw", "jpeg"), form)
 
 
 def _among[Name: str](asked: str | None, kept: tuple[Name, ...], form: str) -> Name:

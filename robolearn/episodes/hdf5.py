@@ -29,6 +29,7 @@ from robolearn.episodes.images import (
     EncodedImages,
     Images,
     Spans,
+    codec_of,
     encoded_frames,
 )
 from robolearn.episodes.layouts import feature_name, robomimic_key
@@ -54,14 +55,14 @@ _JPEG_FILTER = 32019
 
 
 def write_episode(
-    episode: Episode, path: Path, *, images: CodecName = "lossless", compress_model: bool = False
+    episode: Episode, path: Path, *, images: CodecName | None = None, compress_model: bool = False
 ) -> None:
     """Write one episode to a new file, in the form that robomimic opens by itself.
 
     Args:
         episode: to write. Images are read a frame at a time.
         path: of a file that does not exist.
-        images: how they are encoded.
+        images: how they are encoded; None leaves them as they are, and others without loss.
         compress_model: keep ``model_file`` beside robomimic's attribute of that name, compressed to
             an eighth. robomimic then trains on the file, and only its playback script misses it.
 
@@ -78,7 +79,7 @@ def write_demo(
     target: WritableHdf5,
     name: str,
     episode: Episode,
-    images: CodecName,
+    images: CodecName | None,
     *,
     compress_model: bool = False,
 ) -> None:
@@ -97,7 +98,8 @@ def write_demo(
     for feature, values in episode.observations.items():
         _write(demo, robomimic_key(feature), values)
     for feature, pictures in episode.images.items():
-        _write_images(target, demo, robomimic_key(feature), pictures, CODECS[images])
+        codec = codec_of(pictures) if images is None else CODECS[images]
+        _write_images(target, demo, robomimic_key(feature), pictures, codec)
     _write(demo, robomimic_key(ACTION), episode.actions)
     _write(demo, "rewards", episode.rewards)
     dones = np.zeros(len(episode), np.uint8)

@@ -77,18 +77,18 @@ class Hdf5Writer(DatasetWriter):
 
     Args:
         path: of a file that does not exist.
-        images: how they are encoded.
+        images: how they are encoded; None leaves them as they are, and others without loss.
 
     Raises:
         FolderInUse: the file exists.
     """
 
-    def __init__(self, path: Path, images: CodecName = "lossless") -> None:
+    def __init__(self, path: Path, images: CodecName | None = None) -> None:
         super().__init__(path)
         if path.exists():
             raise FolderInUse(f"{path} exists; name a new file")
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._images: CodecName = images
+        self._images: CodecName | None = images
         self._staged = path.with_name(f".{path.name}.part")
         self._staged.unlink(missing_ok=True)
         self._file = ExitStack()

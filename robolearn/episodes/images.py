@@ -202,6 +202,11 @@ class ImageParts:
         found = [images[begin:end] for images, begin, end in self.between(first, stop)]
         return np.concatenate(found) if found else np.empty((0, *self.shape[1:]), np.uint8)
 
+    @property
+    def first(self) -> Images:
+        """What the first frames are of."""
+        return self._parts[0][0]
+
     def between(self, first: int, stop: int) -> Iterator[tuple[Images, int, int]]:
         """The parts that make up frames ``first`` to ``stop - 1``."""
         place = 0
@@ -210,6 +215,13 @@ class ImageParts:
             if inside[0] < inside[1]:
                 yield images, inside[0] - place + begin, inside[1] - place + begin
             place += end - begin
+
+
+def codec_of(images: Images) -> Codec:
+    """The codec that keeps images as they are: their own, or else one without loss."""
+    if isinstance(images, ImageParts):
+        return codec_of(images.first)
+    return images.codec if isinstance(images, EncodedImages) else CODECS["lossless"]
 
 
 def encoded_frames(

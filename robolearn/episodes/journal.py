@@ -29,6 +29,7 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION
 from robolearn.episodes.frames import Array, EpisodeContext, Outcome
 from robolearn.episodes.images import CODECS, Codec, CodecName, EncodedImages, Images, Spans
+from robolearn.episodes.labels import Labels
 from robolearn.errors import DatasetError
 
 _MAGIC = b"robolearn journal 1\n"
@@ -37,23 +38,6 @@ _RECORD = struct.Struct("<BBxxII")
 _HEAD, _IMAGE, _ROW, _LABELS, _END = range(5)
 UNKNOWN = -1
 """Success of a row where it cannot be told."""
-
-
-@dataclass(frozen=True)
-class Labels:
-    """What a person says of an episode; None leaves it as it is.
-
-    Attributes:
-        success: the task was accomplished.
-        task: in words.
-        operator: the person in charge.
-        notes: free text.
-    """
-
-    success: bool | None = None
-    task: str | None = None
-    operator: str | None = None
-    notes: str | None = None
 
 
 class RowForm:
@@ -195,8 +179,7 @@ def _read(path: Path, file: BinaryIO) -> Episode | None:
             case 2 if record.length == form.dtype.itemsize:
                 rows += record.payload
             case 3:
-                given = asdict(_validate(Labels, record.payload))
-                labels |= {name: value for name, value in given.items() if value is not None}
+                labels |= _validate(Labels, record.payload).given
             case 4:
                 ended = _validate(Outcome, record.payload)
             case kind:

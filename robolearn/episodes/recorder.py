@@ -16,7 +16,8 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION
 from robolearn.episodes.frames import Array, EpisodeContext, Outcome, Step
 from robolearn.episodes.images import CodecName
-from robolearn.episodes.journal import UNKNOWN, JournalWriter, Labels, RowForm, read_journal
+from robolearn.episodes.journal import UNKNOWN, JournalWriter, RowForm, read_journal
+from robolearn.episodes.labels import Labels
 
 _SYNC_SECONDS = 1.0
 _DEFAULT_MEMORY = 256 << 20

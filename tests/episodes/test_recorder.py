@@ -19,7 +19,8 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
-from robolearn.episodes.journal import JournalWriter, Labels, read_journal
+from robolearn.episodes.journal import JournalWriter, read_journal
+from robolearn.episodes.labels import Labels
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import DatasetError
 
