@@ -6,7 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from pydantic import Field
@@ -14,6 +14,9 @@ from pydantic import Field
 from robolearn.cli.command import Command, Stopped
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
+
+if TYPE_CHECKING:
+    from robolearn.episodes.folder import FolderWriter
 
 _HOPELESS = 30
 """Failures at the beginning after which nothing better is expected."""
@@ -38,6 +41,10 @@ class Record(Command):
         cameras: to record, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        images: how they are kept: without loss and compressed, as JPEG, or raw. docs/formats.md
+            compares them.
+        operator: who is in charge; recorded with each episode.
+        notes: anything else that is to be recorded with each episode.
         processes: simulators at once; they do not change the result.
     """
 
@@ -50,6 +57,9 @@ class Record(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    images: Literal["lossless", "jpeg", "raw"] = "lossless"
+    operator: str | None = None
+    notes: str | None = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:
@@ -58,6 +68,7 @@ class Record(Command):
         from robolearn.environments.rendering import require_gl
         from robolearn.environments.task import load_task
         from robolearn.episodes.folder import FolderWriter
+        from robolearn.episodes.labels import Labels
         from robolearn.errors import SimulationError
 
         task = load_task(self.target)
@@ -66,6 +77,7 @@ class Record(Command):
             task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
         kept = tried = 0
         with FolderWriter(self.to) as writer:
+            self._tell_of_episodes_in_flight(writer)
             try:
                 with (
                     self.console.progress(f"recording {self.target}") as progress,
@@ -76,6 +88,8 @@ class Record(Command):
                             self.by,
                             seeds_after(writer, self.seed),
                             writer,
+                            images=self.images,
+                            labels=Labels(operator=self.operator, notes=self.notes),
                             keep=lambda outcome: self.failures or bool(outcome.success_at_end),
                             processes=min(self.processes, self.episodes),
                         )
@@ -110,3 +124,11 @@ class Record(Command):
                 }
             )
         return 0
+
+    def _tell_of_episodes_in_flight(self, writer: FolderWriter) -> None:
+        for episode in writer.in_flight().values():
+            seconds = len(episode) / episode.context.rate
+            self.console.say(
+                f"{self.to}: an earlier recording ended in the middle of an episode, of which "
+                f"{seconds:.1f} s are kept: robolearn edit {self.to} recover"
+            )

@@ -17,6 +17,8 @@ from robolearn.environments.task import SimTask
 from robolearn.episodes.folder import FolderDataset, FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.episodes.hdf5 import write_episode
+from robolearn.episodes.images import CodecName
+from robolearn.episodes.labels import NO_LABELS, Labels
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
 
@@ -61,6 +63,8 @@ def record_episodes(
     writer: FolderWriter,
     keep: Callable[[Outcome], bool],
     processes: int,
+    images: CodecName = "lossless",
+    labels: Labels = NO_LABELS,
 ) -> Generator[SeededOutcome]:
     """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
 
@@ -74,9 +78,11 @@ def record_episodes(
         writer: of the dataset.
         keep: which episodes are kept.
         processes: simulators at once.
+        images: how they are encoded.
+        labels: given to each episode.
     """
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
-    simulator = partial(_simulator, task, make_agent, agent_name)
+    simulator = partial(_simulator, task, make_agent, agent_name, images, labels)
     with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
         for seed, staged, outcome in episodes:
             kept = keep(outcome)
@@ -92,6 +98,8 @@ def _simulator(
     task: SimTask,
     make_agent: Callable[[EpisodeContext], Agent],
     agent_name: str,
+    images: CodecName,
+    labels: Labels,
 ) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome]]]:
     """A worker: one environment and one agent, used again for each episode."""
     environment = RobosuiteEnvironment(task)
@@ -101,9 +109,12 @@ def _simulator(
         def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
             seed, staged = job
             # Cut off, it is not kept: the same seed gives the same episode again.
-            recorder = Recorder(staged.with_suffix(".journal"), agent_name, wait=True)
+            journal = staged.with_suffix(".journal")
+            recorder = Recorder(journal, agent_name, images=images, wait=True)
             try:
                 outcome = run_episode(environment, agent, [recorder], seed=seed)
+                if labels != NO_LABELS:
+                    recorder.label(labels)
                 episode = recorder.episode()
                 if episode is not None:
                     write_episode(episode, staged)

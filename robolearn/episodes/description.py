@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -88,11 +89,12 @@ class Description:
             DatasetError: it is damaged, or of other types.
         """
         try:
-            return TypeAdapter(cls).validate_json(text)
+            description: Self = _adapter(cls).validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise DatasetError(f"its description is damaged: {place}: {first['msg']}") from error
+        return description
 
     @property
     def context(self) -> EpisodeContext:
@@ -110,6 +112,11 @@ class Description:
             model_file=self.model_file,
             seed=self.seed,
         )
+
+
+@functools.cache
+def _adapter(cls: type[Description]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 def _features(described: Mapping[str, Any]) -> dict[str, Feature]:

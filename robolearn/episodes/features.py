@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -86,9 +87,10 @@ class Feature:
             DatasetError: it is anything else.
         """
         try:
-            return TypeAdapter(cls).validate_python(data)
+            feature: Self = _adapter(cls).validate_python(data)
         except (ValidationError, TypeError) as error:
             raise DatasetError(f"no description of a feature: {data!r:.80}") from error
+        return feature
 
     def as_frame(self, value: Any) -> np.ndarray[Any, np.dtype[Any]]:
         """``value`` with this feature's dtype.
@@ -102,6 +104,11 @@ class Feature:
                 f"a frame of shape {array.shape} does not fit the feature's {self.shape}"
             )
         return array
+
+
+@functools.cache
+def _adapter(cls: type[Feature]) -> TypeAdapter[Any]:
+    return TypeAdapter(cls)
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,9 @@ class FolderWriter(DatasetWriter):
             self._numbers = set(episode_numbers(path))
             self._catch_up()
             self._context = self._newest_context()
-            self._in_peers_index: set[int] | None = None
+            self._next = max(self._numbers, default=-1) + 1
+            self._peers_know = 0  # episodes in the index that was written last
+            self._peers_index_is_stale = True
         except BaseException:
             self._claim.close()
             raise
@@ -142,7 +144,7 @@ class FolderWriter(DatasetWriter):
     ) -> None:
         try:
             self._discard_staged()
-            if self._numbers != self._in_peers_index:
+            if self._peers_index_is_stale:
                 self._write_peers_index()
             if not self._numbers and not self.in_flight():
                 self._remove_if_empty()
@@ -221,11 +223,11 @@ class FolderWriter(DatasetWriter):
             FeatureMismatch: its features, action or rate are not those of the dataset.
             OSError: the disk is full.
         """
-        number = max(self._numbers, default=-1) + 1
+        number = self._next
         self._put(staged, number, is_valid(number) if valid is None else valid)
         self._numbers.add(number)
-        indexed = len(self._in_peers_index or ())
-        if len(self._numbers) >= max(_GROWTH * indexed, indexed + 1):
+        self._next += 1
+        if len(self._numbers) >= _GROWTH * self._peers_know:
             self._write_peers_index()
         return number
 
@@ -265,7 +267,7 @@ class FolderWriter(DatasetWriter):
             self.index.append(*changed.values())
         else:
             self.index.replace((self.index.entries | changed).values())
-        self._in_peers_index = None
+        self._peers_index_is_stale = True
 
     def delete(self, numbers: Iterable[int]) -> None:
         """Delete episodes. The numbers of the others stay.
@@ -278,6 +280,7 @@ class FolderWriter(DatasetWriter):
         for number in sorted(gone):
             episode_path(self.path, number).unlink()
             self._numbers.discard(number)
+        self._peers_index_is_stale = True
         kept = (entry for number, entry in self.index.entries.items() if number not in gone)
         self.index.replace(kept)
 
@@ -359,6 +362,7 @@ class FolderWriter(DatasetWriter):
             require_same_features(self._context, context, self.path)
         self._context = context
         size = staged.stat().st_size
+        self._peers_index_is_stale = True
         commit(staged, episode_path(self.path, number))
         self.index.append(Entry(summary, size, crc32))
 
@@ -419,7 +423,8 @@ class FolderWriter(DatasetWriter):
                     frames += summary.frames
                 write_totals(target.file, frames, masks)
             commit(staged, path)
-            self._in_peers_index = set(self._numbers)
+            self._peers_know = len(self._numbers)
+            self._peers_index_is_stale = False
         finally:
             staged.unlink(missing_ok=True)
 

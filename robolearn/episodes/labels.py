@@ -26,3 +26,6 @@ class Labels:
     def given(self) -> dict[str, Any]:
         """Those that are not None, by name."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+NO_LABELS = Labels()
