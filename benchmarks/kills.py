@@ -74,12 +74,8 @@ def record(dataset: Path, identity: float, told: int) -> None:
                 now = after
                 os.write(told, TOLD.pack(b"f", identity, time.monotonic()))
             recorder.on_end(Outcome(STEPS, None, None, "horizon"))
-            episode = recorder.episode()
-            if episode is None:
-                raise RuntimeError("nothing was recorded")
-            writer.add(episode)
+            recorder.keep(writer)
             os.write(told, TOLD.pack(b"k", identity, time.monotonic()))
-            recorder.discard()
 
 
 def identity_of(episode: Episode) -> float:

@@ -103,11 +103,9 @@ def by_robolearn(codec: str, frames: int, folder: Path) -> dict[str, Any]:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.perf_counter()
         recorder.on_end(Outcome(frames, None, None, "horizon"))
-        episode = recorder.episode()
-        if episode is None or len(episode) != frames:
+        number = recorder.keep(writer)
+        if writer.summaries[number].frames != frames:
             raise RuntimeError("the episode is not whole")
-        writer.add(episode)
-        recorder.discard()
         kept = time.perf_counter() - began
         lost = sum(recorder.lost_images.values())
     return result(times, lost, memory, kept, folder)

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from robolearn.episodes.dataset import DatasetWriter
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION
 from robolearn.episodes.frames import Array, EpisodeContext, Outcome, Step
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.journal import UNKNOWN, JournalWriter, RowForm, read_journal
 from robolearn.episodes.labels import Labels
+from robolearn.errors import DatasetError
 
 _SYNC_SECONDS = 1.0
 _DEFAULT_MEMORY = 256 << 20
@@ -28,9 +30,9 @@ class Recorder:
 
     The control loop hands frames over and never waits for the disk: when ``memory`` is full of
     frames that are not yet written, images are given up and counted in ``lost_images``; vectors,
-    actions and times are always kept. When the episode is over, `episode` is what was recorded, to
-    be added to a dataset; then the journal can be removed with `discard`. A journal that a kill
-    left behind holds the episode up to the last frame that was handed on to the disk.
+    actions and times are always kept. When the episode is over, `keep` adds it to a dataset, or
+    `discard` forgets it; to do it again takes another recorder. A journal that a kill left behind
+    holds the episode up to the last frame that had reached the disk.
 
     Args:
         journal: path of the journal; `FolderWriter.journal` gives one that is found again.
@@ -117,8 +119,26 @@ class Recorder:
         writing.close()
         return read_journal(self._path)
 
+    def keep(self, writer: DatasetWriter) -> int:
+        """Add the episode to a dataset, and remove the journal.
+
+        Returns:
+            The episode's number.
+
+        Raises:
+            DatasetError: there was no frame.
+            FeatureMismatch: its features, action or rate are not those of the dataset.
+            OSError: the disk is full; the journal is still there.
+        """
+        episode = self.episode()
+        if episode is None:
+            raise DatasetError("nothing was recorded")
+        number = writer.add(episode)
+        self.discard()
+        return number
+
     def discard(self) -> None:
-        """Remove the journal: the episode was added to a dataset, or nobody wants it."""
+        """Remove the journal: nobody wants the episode, or it was added to a dataset."""
         if self._writing is not None:
             self._writing.close(drop=True)
         self._path.unlink(missing_ok=True)

@@ -28,6 +28,7 @@ import h5py
 from robolearn.episodes.frames import Array
 from robolearn.errors import DatasetError
 
+PROBE = [sys.executable, "-m", "robolearn.episodes.hdf5_probe"]
 _PROBE_SECONDS = 20
 _PROBE_BYTES_A_SECOND = 50e6
 _LEAST_LIMIT = 64 << 20
@@ -91,11 +92,10 @@ def look_through(paths: Sequence[Path]) -> None:
     waiting = [key for path in paths if (key := _key(path)) and key not in _looked_at]
     while waiting:
         seconds = _PROBE_SECONDS + sum(size for _, size, _ in waiting) / _PROBE_BYTES_A_SECOND
-        process = [sys.executable, "-m", "robolearn.episodes.hdf5_probe"]
         names = "".join(f"{path.absolute()}\0" for path, _, _ in waiting)
         try:
             done = subprocess.run(
-                process, input=names.encode(), capture_output=True, check=False, timeout=seconds
+                PROBE, input=names.encode(), capture_output=True, check=False, timeout=seconds
             )
             output, reason = done.stdout, "HDF5 dies of it"
         except subprocess.TimeoutExpired as expired:

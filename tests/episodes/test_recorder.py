@@ -134,10 +134,7 @@ def test_an_episode_is_redone(tmp_path: Path, make_episode) -> None:
             recorder.on_end(DONE)
             if seed == 1:
                 recorder.discard()
-        episode = recorder.episode()
-        assert episode is not None
-        writer.add(episode)
-        recorder.discard()
+        assert recorder.keep(writer) == 0
     dataset = open_dataset(tmp_path / "d")
     assert len(dataset) == 1
     assert_same_frames(dataset.episode(0), make_episode(seed=2), 12)
@@ -376,8 +373,7 @@ RECORDING = textwrap.dedent(
                 time.sleep(0.0005)
                 print("frame", t, flush=True)
             recorder.on_end(Outcome(20, None, None, "horizon"))
-            print("kept", writer.add(recorder.episode()), flush=True)
-            recorder.discard()
+            print("kept", recorder.keep(writer), flush=True)
     """
 )
 
