@@ -62,9 +62,7 @@ def make_episode() -> MakeEpisode:
         }
         if image:
             features["observation.images.front"] = Feature("uint8", (6, 8, 3))
-            images["observation.images.front"] = random.integers(
-                0, 256, (steps, 6, 8, 3), np.uint8
-            )
+            images["observation.images.front"] = random.integers(0, 256, (steps, 6, 8, 3), np.uint8)
         closed = np.where(np.arange(steps) < steps - 3, -1.0, 1.0)
         actions = np.stack([np.full(steps, goal / 2), closed], 1).astype(np.float32)
         times = np.arange(steps) * 0.1

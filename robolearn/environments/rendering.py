@@ -115,11 +115,12 @@ class CameraRenderer:
 
     def render(self, data: mujoco.MjData) -> dict[str, Array]:
         """Images (height, width, 3) uint8 by camera name, top row first."""
-        images: dict[str, Array] = {}
-        for camera in self._cameras:
-            self._renderer.update_scene(data, camera, self._options)
-            images[camera] = np.asarray(self._renderer.render(), dtype=np.uint8)
-        return images
+        return {camera: self.image(data, camera) for camera in self._cameras}
+
+    def image(self, data: mujoco.MjData, camera: str) -> Array:
+        """(height, width, 3) uint8 of one camera, top row first."""
+        self._renderer.update_scene(data, camera, self._options)
+        return np.asarray(self._renderer.render(), dtype=np.uint8)
 
     def close(self) -> None:
         """Free the GL context. May be called twice."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from robolearn.environments.environment import Environment
 from robolearn.environments.rendering import CameraRenderer, require_gl, select_gl
+from robolearn.environments.stored_model import joint_names, loadable
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
     ENVIRONMENT_STATE,
@@ -26,10 +27,14 @@ from robolearn.episodes.features import (
     Feature,
 )
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
+from robolearn.episodes.model_file import portable
 from robolearn.errors import MissingDependency, SimulationError
 
 _MODEL_SEED = 0
 """robosuite draws object sizes when it builds a model: one seed, one model in every process."""
+
+_GREATEST_STATE = 1e10
+"""MuJoCo resets a simulation with a position or velocity beyond."""
 
 _ACTION_NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 
@@ -63,17 +68,11 @@ class RobosuiteEnvironment(Environment):
             raise SimulationError(
                 f"robosuite cannot make {simulator.environment}: {error}"
             ) from error
+        self._assets = Path(robosuite.__file__).parent / "models" / "assets"
         self._renderer: CameraRenderer | None = None
-        if task.cameras.names:
-            self._renderer = CameraRenderer(
-                self._env.sim.model._model,
-                task.cameras.names,
-                task.cameras.height,
-                task.cameras.width,
-            )
-        self._model_file = _portable_xml(
-            self._env.sim.model.get_xml(), Path(robosuite.__file__).parent
-        )
+        self._make_renderer()
+        self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
+        self._joint_names = joint_names(self._model_file)
         self._observed = self._reset(seed=0)
         self._features = self._describe_features()
         low, high = self._env.action_spec
@@ -111,8 +110,24 @@ class RobosuiteEnvironment(Environment):
         self._reward = None
 
     def observe(self) -> Observation:
-        raw = self._observed
         now = time.monotonic()
+        values = self.vectors()
+        timestamps = dict.fromkeys(values, now)
+        for camera in self._task.cameras.names:
+            name = f"{IMAGES}.{camera}"
+            values[name] = self.image(name)
+            timestamps[name] = time.monotonic()
+        return Observation(
+            values=values,
+            timestamps=timestamps,
+            time=float(self._env.cur_time),
+            reward=self._reward,
+            success=self.success,
+        )
+
+    def vectors(self) -> dict[str, Array]:
+        """What is observed now and is no image, by feature name."""
+        raw = self._observed
         values: dict[str, Array] = {
             f"{STATE}.{name}": self._features[f"{STATE}.{name}"].as_frame(raw[name])
             for name in self._task.observation.state
@@ -121,33 +136,121 @@ class RobosuiteEnvironment(Environment):
             np.concatenate([raw[name] for name in self._task.observation.objects])
         )
         values[SIMULATOR_STATE] = self._env.sim.get_state().flatten()
-        timestamps = dict.fromkeys(values, now)
-        if self._renderer is not None:
-            for camera, image in self._renderer.render(self._env.sim.data._data).items():
-                values[f"{IMAGES}.{camera}"] = image
-                timestamps[f"{IMAGES}.{camera}"] = time.monotonic()
-        return Observation(
-            values=values,
-            timestamps=timestamps,
-            time=float(self._env.cur_time),
-            reward=self._reward,
-            success=bool(self._env._check_success()),
-        )
+        return values
+
+    def image(self, name: str) -> Array:
+        """(height, width, 3) uint8 what one of the task's cameras sees now.
+
+        Args:
+            name: of its feature.
+
+        Raises:
+            SimulationError: the task has no such camera.
+        """
+        camera = name.removeprefix(f"{IMAGES}.")
+        if self._renderer is None or camera not in self._task.cameras.names:
+            raise SimulationError(f"the task has no camera {camera!r}")
+        return self._renderer.image(self._env.sim.data._data, camera)
+
+    @property
+    def reward(self) -> float | None:
+        """Of the step that led here; None after a reset."""
+        return self._reward
+
+    @property
+    def success(self) -> bool:
+        """Whether the task is accomplished now."""
+        return bool(self._env._check_success())
 
     def act(self, action: Array) -> Array:
         requested = self._action.as_frame(action)
         if not np.isfinite(requested).all():
             raise ValueError(f"the action is not finite: {requested}")
         sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
-        self._observed, reward, _, _ = self._env.step(sent.astype(np.float64))
+        _, reward, _, _ = self._env.step(sent.astype(np.float64))
+        # What it returns is as old as a whole step at rates that its substeps do not divide.
+        self._observed = self._env._get_observations(force_update=True)
         self._reward = float(reward)
         return sent
 
+    def load_model(self, model_file: str) -> None:
+        """Simulate a stored model of this task, with its sizes and places, instead of the own one.
+
+        Args:
+            model_file: as `EpisodeContext` has it. It may be hostile: it is refused if it makes
+                MuJoCo read anything but robosuite's assets.
+
+        Raises:
+            SimulationError: it cannot be loaded, or is of another task or robot. The environment
+                can then load another model, and nothing else.
+        """
+        simulator = self._task.simulator
+        what = f"the stored model is none of {simulator.environment} with a {simulator.robot}"
+        joints = joint_names(model_file)
+        if joints != self._joint_names:
+            differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
+            raise SimulationError(f"{what}: the joints differ in {', '.join(differing)}")
+        xml = loadable(model_file, self._assets)
+        self._close_renderer()
+        try:
+            with (
+                _numpy_seeded(_MODEL_SEED),
+                _references_renewed(self._env),
+                _warnings_kept() as warned,
+            ):
+                self._env.reset_from_xml_string(xml)
+            if warned:
+                raise ValueError(warned[0])
+        except Exception as error:  # MuJoCo and robosuite raise what they come across
+            raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
+        self._make_renderer()
+        self._model_file = portable(model_file)
+        self._seed = None
+
+    def load_state(self, state: Array) -> None:
+        """Put the simulation where it was; what is then observed is what was observed there.
+
+        Args:
+            state: (S,) of the feature ``simulator_state``.
+
+        Raises:
+            SimulationError: it has another size, or numbers that no simulation has.
+        """
+        simulation = self._env.sim
+        expected = self._features[SIMULATOR_STATE].shape
+        if state.shape != expected:
+            raise SimulationError(
+                f"a state of {state.size} elements is none of {self._task.simulator.environment} "
+                f"with a {self._task.simulator.robot}, which has {expected[0]}"
+            )
+        if not (np.abs(state) < _GREATEST_STATE).all():
+            raise SimulationError("the state is not finite, or too large for a simulation")
+        simulation.set_state_from_flattened(state)
+        if simulation.data.time > 0:
+            # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
+            # beginning of the next one: what was sensed then was one substep old, but the joints.
+            _move(simulation, -self._env.model_timestep)
+        with _warnings_kept():
+            simulation.step1()
+        simulation.set_state_from_flattened(state)
+        self._env.cur_time = float(state[0])
+        self._observed = self._env._get_observations(force_update=True)
+        self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
+
     def close(self) -> None:
+        self._close_renderer()
+        self._env.close()
+
+    def _make_renderer(self) -> None:
+        cameras = self._task.cameras
+        if cameras.names:
+            model = self._env.sim.model._model
+            self._renderer = CameraRenderer(model, cameras.names, cameras.height, cameras.width)
+
+    def _close_renderer(self) -> None:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
-        self._env.close()
 
     def _reset(self, seed: int) -> dict[str, Any]:
         with _numpy_seeded(seed):
@@ -219,9 +322,42 @@ def _env_args(task: SimTask, robosuite: Any) -> dict[str, Any]:
     }
 
 
-def _portable_xml(xml: str, package: Path) -> str:
-    """MJCF whose asset paths begin at ``robosuite/``, which robosuite's own loader resolves."""
-    return re.sub(r"\n\s*", "", xml).replace(f"{package}/", f"{package.name}/")
+def _move(simulation: Any, seconds: float) -> None:
+    """Move all joints with their velocities for that time."""
+    import mujoco
+
+    mujoco.mj_integratePos(
+        simulation.model._model, simulation.data.qpos, simulation.data.qvel, seconds
+    )
+
+
+@contextlib.contextmanager
+def _warnings_kept() -> Iterator[list[str]]:
+    """What MuJoCo warns of, which it would write into a file in the working folder."""
+    import mujoco
+
+    before = mujoco.get_mju_user_warning()
+    warned: list[str] = []
+    mujoco.set_mju_user_warning(warned.append)
+    try:
+        yield warned
+    finally:
+        mujoco.set_mju_user_warning(before)
+
+
+@contextlib.contextmanager
+def _references_renewed(env: Any) -> Iterator[None]:
+    """Let robosuite's sensors refer to the model that is loaded meanwhile, not to the one before.
+
+    robosuite does so only where it builds a new model for each episode.
+    """
+    hard_reset = env.hard_reset
+    env.hard_reset = True
+    try:
+        yield
+    finally:
+        env.hard_reset = hard_reset
+        env.deterministic_reset = False  # robosuite leaves it on where the model does not load
 
 
 def _import_robosuite() -> Any:

@@ -175,8 +175,8 @@ class FolderFiles(CheckedFiles):
             yield Problem(
                 "warning",
                 "leftover",
-                f"{journal} holds {frames} frames of an episode in flight: it is being recorded, "
-                f"or its recording was killed, and then robolearn edit {self._path} recover keeps it",
+                f"{journal} holds {frames} frames of an episode in flight: it is being recorded, or "
+                f"the recording was killed; then robolearn edit {self._path} recover keeps it",
             )
 
     def _wrong_index(self) -> Iterator[Problem]:

@@ -89,7 +89,7 @@ class Description:
             DatasetError: it is damaged, or of other types.
         """
         try:
-            description: Self = _adapter(cls).validate_json(text)
+            description: Self = _adapter().validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
@@ -115,8 +115,8 @@ class Description:
 
 
 @functools.cache
-def _adapter(cls: type[Description]) -> TypeAdapter[Any]:
-    return TypeAdapter(cls)
+def _adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(Description)
 
 
 def _features(described: Mapping[str, Any]) -> dict[str, Feature]:

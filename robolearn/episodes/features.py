@@ -87,7 +87,8 @@ class Feature:
             DatasetError: it is anything else.
         """
         try:
-            feature: Self = _adapter(cls).validate_python(data)
+            kind: Any = cls
+            feature: Self = _adapter(kind).validate_python(data)
         except (ValidationError, TypeError) as error:
             raise DatasetError(f"no description of a feature: {data!r:.80}") from error
         return feature

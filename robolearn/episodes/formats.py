@@ -104,7 +104,8 @@ def open_writer(
 
 
 def _hdf5_form(asked: ImageForm | None, form: str) -> CodecName | None:
-    return None if asked is None else _among(asked, ("lossless", "raw", "jpeg"), form)
+    codecs: tuple[CodecName, ...] = ("lossless", "raw", "jpeg")
+    return None if asked is None else _among(asked, codecs, form)
 
 
 def _among[Name: str](asked: str | None, kept: tuple[Name, ...], form: str) -> Name:

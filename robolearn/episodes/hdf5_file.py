@@ -17,7 +17,7 @@ from robolearn.episodes.episode import Episode, require_same_features
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.episodes.hdf5 import read_context, read_episode, read_summary, write_demo
 from robolearn.episodes.images import CodecName
-from robolearn.episodes.safe_hdf5 import has, member, reading, writing
+from robolearn.episodes.safe_hdf5 import has, is_being_written, member, reading, writing
 from robolearn.errors import DatasetError, FolderInUse
 from robolearn.folders import commit
 
@@ -80,7 +80,7 @@ class Hdf5Writer(DatasetWriter):
         images: how they are encoded; None leaves them as they are, and others without loss.
 
     Raises:
-        FolderInUse: the file exists.
+        FolderInUse: the file exists, or another process is writing it.
     """
 
     def __init__(self, path: Path, images: CodecName | None = None) -> None:
@@ -90,6 +90,8 @@ class Hdf5Writer(DatasetWriter):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._images: CodecName | None = images
         self._staged = path.with_name(f".{path.name}.part")
+        if is_being_written(self._staged):
+            raise FolderInUse(f"another process is writing {path}; wait for it or stop it")
         self._staged.unlink(missing_ok=True)
         self._file = ExitStack()
         self._target = self._file.enter_context(writing(self._staged))

@@ -13,6 +13,7 @@ for all memory, a link can lead it to any file, and a write that fails ends the 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import functools
 import io
 import os
@@ -199,6 +200,18 @@ class WritableHdf5:
             raise self._target.failure
 
 
+def is_being_written(path: Path) -> bool:
+    """Whether a process is writing this file by `writing`; else it was cut off, or is not there."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[WritableHdf5]:
     """Write a new HDF5 file.
@@ -207,6 +220,7 @@ def writing(path: Path) -> Iterator[WritableHdf5]:
         OSError: the disk is full, or the file is there already.
     """
     with path.open("xb+", buffering=0) as raw:
+        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
         target = WritableHdf5(_WritesNeverFail(raw.fileno()))
         try:
             yield target

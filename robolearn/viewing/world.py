@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from robolearn.environments.rendering import select_gl
+from robolearn.environments.stored_model import loadable
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import SIMULATOR_STATE
 from robolearn.episodes.frames import Array, EpisodeContext
@@ -20,7 +20,6 @@ from robolearn.viewing.meshes import Mesh, body_meshes
 if TYPE_CHECKING:
     import mujoco
 
-_FILE = re.compile(r'\bfile="([^"]*)"')
 _PACKAGE = "robosuite"
 
 
@@ -53,7 +52,10 @@ class World:
     def __init__(self, context: EpisodeContext) -> None:
         if context.model_file is None or SIMULATOR_STATE not in context.features:
             raise SimulationError("the episodes hold no simulated world (model_file and states)")
-        xml = _resolve_assets(context.model_file)
+        try:
+            xml = _loadable(context.model_file)
+        except SimulationError as error:
+            raise SimulationError(f"MuJoCo cannot read the episode's model: {error}") from error
         select_gl()  # mujoco cannot be imported with a GL backend that is not there
         try:
             import mujoco
@@ -148,23 +150,13 @@ class World:
         return next(body for body in range(self.model.nbody) if self._body_name(body) == name)
 
 
-def _resolve_assets(model_file: str) -> str:
-    """MJCF whose asset paths are where the package that ships them is installed.
-
-    robolearn writes paths that begin at ``robosuite/``; robosuite's own recordings have whole paths
-    of the machine that they were made on.
-    """
-    return _FILE.sub(lambda match: f'file="{_resolve(match[1])}"', model_file)
-
-
-def _resolve(path: str) -> str:
-    parts = PurePosixPath(path).parts
-    if _PACKAGE not in parts or (Path(path).is_absolute() and Path(path).is_file()):
-        return path
-    spec = importlib.util.find_spec(_PACKAGE)  # without importing it, which takes seconds
+def _loadable(model_file: str) -> str:
+    """The model with its meshes where robosuite is installed; it is not imported for that."""
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
-        raise MissingDependency(
-            "the arm's shape needs robosuite's meshes: pip install 'robolearn[sim]'"
-        )
-    last = len(parts) - 1 - parts[::-1].index(_PACKAGE)
-    return str(Path(spec.origin).parent.joinpath(*parts[last + 1 :]))
+        if "file=" in model_file:
+            raise MissingDependency(
+                "the arm's shape needs robosuite's meshes: pip install 'robolearn[sim]'"
+            )
+        return loadable(model_file, Path(_PACKAGE, "models", "assets"))
+    return loadable(model_file, Path(spec.origin).parent / "models" / "assets")
