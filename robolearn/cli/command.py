@@ -69,7 +69,7 @@ def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> 
                 args=list(arguments),
                 prog=name,
                 default=command.defaults(arguments),
-                config=(tyro.conf.FlagCreatePairsOff,),
+                config=(tyro.conf.FlagCreatePairsOff, tyro.conf.CascadeSubcommandArgs),
             )
     except SystemExit as exit_:
         if exit_.code == 0:
