@@ -41,7 +41,7 @@ def open_dataset(path: Path) -> Dataset:
         return ReplayBufferDataset(path)
     if (path / "episodes").is_dir():
         return FolderDataset(path)
-    if (path / ".zgroup").is_file():
+    if (path / ".zgroup").is_file() or (path / "zarr.json").is_file():
         from robolearn.episodes.replay_buffer import ReplayBufferDataset
 
         return ReplayBufferDataset(path)

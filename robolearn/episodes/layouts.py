@@ -72,22 +72,21 @@ def robomimic_key(feature: str) -> str:
     return f"obs/{_whole(feature, 'robomimic')}"
 
 
-def feature_name(robomimic_key: str) -> str:
+def feature_name(key: str) -> str:
     """The inverse of `robomimic_key`.
 
     Raises:
         DatasetError: the key is none of the layout's per-frame arrays.
     """
-    for feature, key in _ROBOMIMIC.items():
-        if key == robomimic_key:
+    for feature, known in _ROBOMIMIC.items():
+        if known == key:
             return feature
-    folder, _, name = robomimic_key.partition("/")
+    folder, _, name = key.partition("/")
     if folder == "obs" and _KEPT_WHOLE.fullmatch(name):
+        _require_canonical(key, robomimic_key(name))
         return name
     if folder != "obs" or not _PLAIN.fullmatch(name):
-        raise DatasetError(
-            f"{robomimic_key!r} is none of the per-frame arrays of robomimic's layout"
-        )
+        raise DatasetError(f"{key!r} is none of the per-frame arrays of robomimic's layout")
     camera = name.removesuffix("_image")
     return f"{IMAGES}.{camera}" if camera and camera != name else f"{STATE}.{name}"
 
@@ -133,6 +132,7 @@ def replay_buffer_feature(key: str, image: bool) -> str:
         DatasetError: the key cannot be a feature's.
     """
     if _KEPT_WHOLE.fullmatch(key):
+        _require_canonical(key, replay_buffer_key(key, image))
         return key
     if not _PLAIN.fullmatch(key):
         raise DatasetError(f"data/{key!r:.80} cannot be the name of a feature")
@@ -164,19 +164,19 @@ def lerobot_keys(features: Mapping[str, Feature]) -> dict[str, list[str]]:
 
     All names are LeRobot's already. What LeRobot has in one vector, ``observation.state``, is made
     of our parts of it, one after the other: those that are vectors of floating point numbers. Any
-    other ``observation.state.<part>`` is a feature of its own.
+    other ``observation.state.<part>`` is a feature of its own, and so are all where there is an
+    ``observation.state`` besides.
 
     Raises:
         DatasetError: LeRobot has no place for a feature.
     """
     keys: dict[str, list[str]] = {}
     for name, feature in features.items():
-        keys.setdefault(STATE if _is_part(name, feature) else name, []).append(name)
+        joined = STATE not in features and _is_part(name, feature)
+        keys.setdefault(STATE if joined else name, []).append(name)
     for name in keys:
         if "/" in name or name in _LEROBOT_OWN or name.startswith(("next.", "robolearn.")):
             raise DatasetError(f"a LeRobot dataset has no place for a feature called {name!r}")
-    if len(keys.get(STATE, ())) > 1 and STATE in keys[STATE]:
-        raise DatasetError(f"{STATE} has parts and is a feature itself; LeRobot holds one of them")
     return keys
 
 
@@ -188,6 +188,11 @@ def lerobot_observations(keys: Iterable[str]) -> list[str]:
 def _is_part(name: str, feature: Feature) -> bool:
     floating = feature.dtype in {"float32", "float64"} and len(feature.shape) == 1
     return name.startswith(f"{STATE}.") and floating
+
+
+def _require_canonical(key: str, canonical: str) -> None:
+    if key != canonical:
+        raise DatasetError(f"{key!r} cannot be the name of a feature: it is called {canonical!r}")
 
 
 def _own_name(feature: str) -> str | None:

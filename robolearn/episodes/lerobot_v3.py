@@ -420,9 +420,11 @@ class LeRobotV3Writer(DatasetWriter):
 
     def _finish(self, kept: bool) -> None:
         if not kept:
-            # Or else it would go on writing when it is collected.
-            with contextlib.suppress(Exception), _lerobot():
-                self._library.finalize()
+            # Or else it would write again when it is collected. A full disk needs room for that.
+            shutil.rmtree(self._staged, ignore_errors=True)
+            for finalize in (self._library.finalize, self._library.meta.finalize):
+                with contextlib.suppress(Exception), _lerobot():
+                    finalize()
             return
         with _lerobot():
             self._library.finalize()

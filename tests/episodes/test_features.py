@@ -1,42 +1,8 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from robolearn.episodes.features import ActionFeature, Feature
-from robolearn.episodes.layouts import feature_name, robomimic_key
 from robolearn.errors import DatasetError
-
-NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,12}", fullmatch=True).filter(
-    lambda name: name != "object" and not name.endswith("_image")
-)
-
-
-@given(NAMES, st.sampled_from(["observation.state.{}", "observation.images.{}"]))
-def test_names_survive_robomimics_layout(name: str, pattern: str) -> None:
-    feature = pattern.format(name)
-    assert feature_name(robomimic_key(feature)) == feature
-
-
-@pytest.mark.parametrize(
-    ("feature", "key"),
-    [
-        ("action", "actions"),
-        ("simulator_state", "states"),
-        ("observation.environment_state", "obs/object"),
-        ("observation.state.robot0_eef_pos", "obs/robot0_eef_pos"),
-        ("observation.images.agentview", "obs/agentview_image"),
-    ],
-)
-def test_the_table(feature: str, key: str) -> None:
-    assert robomimic_key(feature) == key
-    assert feature_name(key) == feature
-
-
-@pytest.mark.parametrize("name", ["observation", "reward", "observation.sound.mic", ""])
-def test_what_the_layout_has_no_place_for_is_refused(name: str) -> None:
-    with pytest.raises(DatasetError, match="no place"):
-        robomimic_key(name)
 
 
 def test_elements_are_found_by_name() -> None:

@@ -109,6 +109,13 @@ def test_what_is_no_key_is_refused(key):
         feature_name(f"obs/{key}")
 
 
+def test_a_name_that_has_a_place_of_its_own_stands_nowhere_else():
+    with pytest.raises(DatasetError, match="it is called 'obs/front_image'"):
+        feature_name("obs/observation.images.front")
+    with pytest.raises(DatasetError, match="it is called 'state'"):
+        replay_buffer_feature("observation.state", False)
+
+
 def test_two_features_of_one_name_are_refused():
     features = {
         "observation.state.front": Feature("float32", (2,)),
@@ -130,6 +137,12 @@ def test_parts_of_the_state_are_one_vector_in_lerobot():
         "observation.images.front": ["observation.images.front"],
         "observation.state.touched": ["observation.state.touched"],
     }
+
+
+def test_parts_stay_apart_beside_a_state_of_its_own():
+    names = ["observation.state", "observation.state.arm"]
+    features = dict.fromkeys(names, Feature("float32", (2,)))
+    assert lerobot_keys(features) == {name: [name] for name in names}
 
 
 @pytest.mark.parametrize("name", ["index", "next.reward", "observation.a/b", "robolearn.time"])
