@@ -70,7 +70,7 @@ def filmed(images: np.ndarray) -> Episode:
 
 
 def measured(format_name: Any, form: Any, images: np.ndarray) -> dict[str, float]:
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "dataset"
         began = time.perf_counter()
         with open_writer(path, format_name, form) as writer:

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from robolearn.episodes.folder import FolderDataset, FolderWriter, episode_path
+from robolearn.episodes.formats.folder import FolderDataset, FolderWriter, episode_path
 
 RESULTS = Path(__file__).parent / "results"
 SOURCE = Path(__file__).parents[1] / "datasets" / "lift"
@@ -70,7 +70,7 @@ def main() -> None:
     source = FolderDataset(SOURCE)
     file, labels = episode_path(SOURCE, 0), source.summaries[0]
     adding: dict[int, float] = {}
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         dataset = Path(folder)
         with FolderWriter(dataset) as writer:
             sizes = [size for size in (10, 100, 1000, arguments.episodes - ADDED) if size > 0]

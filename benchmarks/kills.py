@@ -30,7 +30,7 @@ import numpy as np
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
-from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
 from robolearn.episodes.recorder import Recorder
 

@@ -69,7 +69,7 @@ def in_real_time(
 
 def by_robolearn(codec: str, frames: int, folder: Path) -> dict[str, Any]:
     from robolearn.episodes.features import ActionFeature, Feature
-    from robolearn.episodes.folder import FolderWriter
+    from robolearn.episodes.formats.folder import FolderWriter
     from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
     from robolearn.episodes.recorder import Recorder
 
@@ -164,7 +164,7 @@ def result(
 def one_side(side: str, frames: int) -> None:
     """Measure in this process, and print the result as the last line."""
     logging.disable(logging.CRITICAL)
-    with tempfile.TemporaryDirectory(dir=".") as folder, contextlib.redirect_stdout(io.StringIO()):
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         peer, _, form = side.partition(" ")
         measured = (
             by_lerobot(form, frames, Path(folder))

@@ -12,7 +12,7 @@ from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask, load_task
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
-from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 
 REPOSITORY = Path(__file__).parents[1]

@@ -6,9 +6,9 @@ python tools/compress_models.py SOURCE DESTINATION
 import sys
 from pathlib import Path
 
-from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
-from robolearn.episodes.hdf5 import write_episode
+from robolearn.episodes.formats.folder import FolderWriter
+from robolearn.episodes.formats.hdf5 import write_episode
 
 source, destination = map(Path, sys.argv[1:])
 dataset = open_dataset(source)

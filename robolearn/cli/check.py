@@ -29,8 +29,8 @@ class Check(Command):
     strict: bool = False
 
     def run(self) -> int:
-        from robolearn.episodes.check import Examination
-        from robolearn.episodes.problems import Problem, in_words, ranges_of, summarised
+        from robolearn.episodes.curation.check import Examination
+        from robolearn.episodes.curation.problems import Problem, in_words, ranges_of, summarised
 
         examination = Examination.of(self.dataset)
         problems: list[Problem] = []

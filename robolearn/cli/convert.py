@@ -55,7 +55,7 @@ class Convert(Command):
     camera_width: Annotated[int, Field(ge=1)] = 84
 
     def run(self) -> int:
-        from robolearn.episodes.convert import (
+        from robolearn.episodes.curation.convert import (
             begun,
             converted_before,
             copy_episodes,

@@ -13,7 +13,7 @@ from pydantic import Field
 from robolearn.cli.command import Command
 
 if TYPE_CHECKING:
-    from robolearn.episodes.folder import FolderWriter
+    from robolearn.episodes.formats.folder import FolderWriter
 
 type Number = Annotated[int, Field(ge=0)]
 type Positional[Value] = Annotated[tyro.conf.Positional[Value], tyro.conf.arg(metavar="EPISODE")]
@@ -57,7 +57,7 @@ class Trim:
     stop: Number
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import trim
+        from robolearn.episodes.curation.edit import trim
 
         trim(writer, self.episode, self.first, self.stop)
         return f"episode {self.episode} has {self.stop - self.first} frames now"
@@ -76,7 +76,7 @@ class Split:
     at: Number
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import split
+        from robolearn.episodes.curation.edit import split
 
         other = split(writer, self.episode, self.at)
         return f"what followed frame {self.at} of episode {self.episode} is episode {other} now"
@@ -93,7 +93,7 @@ class Join:
     episodes: Positional[tuple[int, ...]]
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import join
+        from robolearn.episodes.curation.edit import join
 
         join(writer, self.episodes)
         return f"{_names(self.episodes)} are episode {self.episodes[0]} now"
@@ -112,7 +112,7 @@ class Merge:
     ]
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import merge
+        from robolearn.episodes.curation.edit import merge
         from robolearn.episodes.formats import open_dataset
         from robolearn.errors import ConfigurationError
 
@@ -142,7 +142,7 @@ class Label:
     notes: str | None = None
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import label
+        from robolearn.episodes.curation.edit import label
         from robolearn.episodes.labels import Labels
         from robolearn.errors import ConfigurationError
 
@@ -169,7 +169,7 @@ class Resplit:
     seed: Number = 0
 
     def apply(self, writer: FolderWriter) -> str:
-        from robolearn.episodes.edit import drawn, resplit
+        from robolearn.episodes.curation.edit import drawn, resplit
         from robolearn.errors import ConfigurationError
 
         if bool(self.episodes) == (self.share is not None):
@@ -241,7 +241,7 @@ class Edit(Command):
     ]
 
     def run(self) -> int:
-        from robolearn.episodes.folder import EPISODES, FolderWriter
+        from robolearn.episodes.formats.folder import EPISODES, FolderWriter
         from robolearn.errors import DatasetError
 
         if not (self.dataset / EPISODES).is_dir():

@@ -44,7 +44,7 @@ class Evaluate(Command):
     def run(self) -> int:
         from robolearn.cli.report import report
         from robolearn.environments.task import load_task
-        from robolearn.episodes.folder import FolderWriter
+        from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy

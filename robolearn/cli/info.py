@@ -14,14 +14,14 @@ import tyro
 from robolearn.cli.command import Command
 
 if TYPE_CHECKING:
-    from robolearn.episodes.dataset import Dataset, EpisodeSummary
-    from robolearn.episodes.features import Feature
-    from robolearn.episodes.frames import EpisodeContext
-    from robolearn.episodes.statistics import (
+    from robolearn.episodes.curation.statistics import (
         DatasetStatistics,
         RunningStatistics,
         StreamStatistics,
     )
+    from robolearn.episodes.dataset import Dataset, EpisodeSummary
+    from robolearn.episodes.features import Feature
+    from robolearn.episodes.frames import EpisodeContext
 
 _SAMPLE = 32
 _BAR = 30
@@ -44,9 +44,9 @@ class Info(Command):
     all: bool = False
 
     def run(self) -> int:
+        from robolearn.episodes.curation.statistics import histogram, size_on_disk
         from robolearn.episodes.features import ACTION
         from robolearn.episodes.formats import open_dataset
-        from robolearn.episodes.statistics import histogram, size_on_disk
 
         dataset = open_dataset(self.dataset)
         context, summaries = dataset.context, dataset.summaries
@@ -87,7 +87,11 @@ class Info(Command):
         return 0
 
     def _statistics(self, dataset: Dataset) -> DatasetStatistics:
-        from robolearn.episodes.statistics import DatasetStatistics, read_statistics, spread
+        from robolearn.episodes.curation.statistics import (
+            DatasetStatistics,
+            read_statistics,
+            spread,
+        )
 
         count = len(dataset)
         indices = range(count) if self.all else spread(count, _SAMPLE)
@@ -123,7 +127,7 @@ def _overview(
 
 
 def _lengths(lengths: Sequence[int]) -> Iterator[str]:
-    from robolearn.episodes.statistics import histogram
+    from robolearn.episodes.curation.statistics import histogram
 
     if len(set(lengths)) == 1:
         yield f"  length    {lengths[0]} frames each"

@@ -117,7 +117,7 @@ class Quickstart(Command):
 
     def _do_steps(self, run: Run) -> int:
         """Do what is not yet done; returns how many steps that were."""
-        from robolearn.episodes.folder import count_episodes
+        from robolearn.episodes.formats.folder import count_episodes
 
         missing = self.demonstrations - count_episodes(self._demonstrations)
         done = (

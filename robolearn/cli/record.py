@@ -16,7 +16,7 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
 
 if TYPE_CHECKING:
-    from robolearn.episodes.folder import FolderWriter
+    from robolearn.episodes.formats.folder import FolderWriter
 
 _HOPELESS = 30
 """Failures at the beginning after which nothing better is expected."""
@@ -67,7 +67,7 @@ class Record(Command):
         from robolearn.control.simulation import record_episodes, seeds_after
         from robolearn.environments.rendering import require_gl
         from robolearn.environments.task import load_task
-        from robolearn.episodes.folder import FolderWriter
+        from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.episodes.labels import Labels
         from robolearn.errors import SimulationError
 

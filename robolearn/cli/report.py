@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from robolearn.episodes.folder import count_episodes
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import count_episodes
 from robolearn.errors import DatasetError
 from robolearn.learning.run import Run
 from robolearn.viewing.report import write_report

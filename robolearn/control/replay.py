@@ -12,8 +12,8 @@ from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION, SIMULATOR_STATE
+from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext
-from robolearn.episodes.model_file import portable
 from robolearn.errors import SimulationError
 
 NOTE = "observations played back from the recorded states"

@@ -14,9 +14,9 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
-from robolearn.episodes.folder import FolderDataset, FolderWriter
+from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
+from robolearn.episodes.formats.hdf5 import write_episode
 from robolearn.episodes.frames import EpisodeContext, Outcome
-from robolearn.episodes.hdf5 import write_episode
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import NO_LABELS, Labels
 from robolearn.episodes.recorder import Recorder

@@ -26,8 +26,8 @@ from robolearn.episodes.features import (
     ActionFeature,
     Feature,
 )
+from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
-from robolearn.episodes.model_file import portable
 from robolearn.errors import MissingDependency, SimulationError
 
 _MODEL_SEED = 0

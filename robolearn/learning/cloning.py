@@ -8,7 +8,9 @@ import math
 import torch
 
 from robolearn.episodes.dataset import Dataset
-from robolearn.episodes.windows import Windows
+from robolearn.episodes.loading.loader import Loader
+from robolearn.episodes.loading.sampling import WindowOrder
+from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import TrainingError
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.interrupts import interrupt_held_back
@@ -44,7 +46,7 @@ def clone(dataset: Dataset, run: Run, config: CloningConfig, progress: Progress)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     schema = PolicySchema.of(dataset.context, config.policy.inputs)
     inputs, history = tuple(schema.inputs), config.policy.history
-    train = Windows(dataset, inputs, history, "train", device)
+    train = Windows(dataset, inputs, history, "train")
     valid = Windows(dataset, inputs, history, "valid", device) if dataset.split("valid") else None
 
     with torch.random.fork_rng(), run.metrics() as metrics:
@@ -93,7 +95,6 @@ class Learner:
         self, schema: PolicySchema, config: CloningConfig, windows: Windows, device: torch.device
     ) -> None:
         self._config = config
-        self._windows = windows
         torch.manual_seed(config.seed)
         self._policy = Policy(schema, config.policy).to(device)
         self._policy.fit_normalization(windows)
@@ -101,7 +102,8 @@ class Learner:
         self._optimizer = torch.optim.AdamW(
             self._policy.parameters(), lr=0.0, weight_decay=config.weight_decay
         )
-        self._order = torch.Generator().manual_seed(config.seed)
+        order = WindowOrder(windows.lengths, config.batch, config.seed)
+        self._batches = Loader(windows, order, device)
         self.step = 0
 
     @property
@@ -119,8 +121,7 @@ class Learner:
         Returns:
             The losses before it, as `Policy.losses` names them.
         """
-        frames = torch.randint(len(self._windows), (self._config.batch,), generator=self._order)
-        losses = self._policy.losses(self._windows.batch(frames.to(self._windows.actions.device)))
+        losses = self._policy.losses(next(self._batches))
         self._optimizer.zero_grad()
         losses["total"].backward()
         torch.nn.utils.clip_grad_norm_(self._policy.parameters(), self._config.gradient_norm)
@@ -144,7 +145,10 @@ class Learner:
         state |= {f"average.{name}": value for name, value in self.average.state_dict().items()}
         for index, moments in self._optimizer.state_dict()["state"].items():
             state |= {f"optimizer.{index}.{name}": value for name, value in moments.items()}
-        state["order"] = self._order.get_state()
+        state |= {
+            f"order.{name}": torch.tensor(value)
+            for name, value in self._batches.state_dict().items()
+        }
         state["dropout"] = torch.get_rng_state()
         state["step"] = torch.tensor(self.step)
         return state
@@ -166,7 +170,8 @@ class Learner:
             self.average.load_state_dict(_below("average.", state))
             optimizer_state = self._optimizer.state_dict() | {"state": moments}
             self._optimizer.load_state_dict(optimizer_state)
-            self._order.set_state(state["order"])
+            order = {name: int(value) for name, value in _below("order.", state).items()}
+            self._batches.load_state_dict(order)
             torch.set_rng_state(state["dropout"])
             self.step = int(state["step"])
         except (RuntimeError, KeyError, ValueError) as error:

@@ -11,7 +11,7 @@ import torch
 from robolearn.agents.policy import PolicyAgent
 from robolearn.control.simulation import record_episodes
 from robolearn.environments.task import SimTask
-from robolearn.episodes.folder import FolderWriter
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, MixtureSameFamily
 
-from robolearn.episodes.windows import Batch, Windows
+from robolearn.episodes.loading.windows import Batch, Windows
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.encoder import StateEncoder
 from robolearn.policies.heads import GripperHead, MixtureHead
@@ -112,8 +112,8 @@ class Policy(nn.Module):
             L = L_arm + λ L_gripper with λ = ``gripper_weight``.
         """
         distribution = self(batch.observations)
-        arm = -distribution.arm_log_prob(batch.actions).mean()
-        gripper = -distribution.gripper_log_prob(batch.actions).mean()
+        arm = -distribution.arm_log_prob(batch.action).mean()
+        gripper = -distribution.gripper_log_prob(batch.action).mean()
         return {"total": arm + self.config.gripper_weight * gripper, "arm": arm, "gripper": gripper}
 
     def normalized_arm(self, actions: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,7 @@ import torch
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import Array
-from robolearn.episodes.windows import history_rows
+from robolearn.episodes.loading.windows import history_rows
 from robolearn.policies.policy import Policy
 
 

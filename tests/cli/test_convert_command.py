@@ -17,8 +17,13 @@ import pytest
 from robolearn.cli.main import run
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
-from robolearn.episodes.folder import FolderDataset, FolderWriter, count_episodes, episode_path
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import (
+    FolderDataset,
+    FolderWriter,
+    count_episodes,
+    episode_path,
+)
 from robolearn.policies.checkpoint import load_policy
 
 STEPS = 45

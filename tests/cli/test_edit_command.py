@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from robolearn.cli.main import run
-from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Observation, Outcome, Step
 from robolearn.episodes.recorder import Recorder
 

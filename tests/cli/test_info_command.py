@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robolearn.cli.main import run
-from robolearn.episodes.folder import FolderDataset, FolderWriter
+from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from robolearn.episodes.folder import PEERS_INDEX, count_episodes
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import PEERS_INDEX, count_episodes
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig

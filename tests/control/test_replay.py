@@ -14,7 +14,7 @@ from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import SIMULATOR_STATE, Feature
-from robolearn.episodes.folder import FolderDataset
+from robolearn.episodes.formats.folder import FolderDataset
 from robolearn.episodes.frames import Array
 from robolearn.errors import SimulationError
 

@@ -16,8 +16,8 @@ import pytest
 
 from robolearn.episodes import journal as journal_module
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
 from robolearn.episodes.journal import JournalWriter, read_journal
 from robolearn.episodes.labels import Labels
@@ -346,7 +346,7 @@ RECORDING = textwrap.dedent(
     from pathlib import Path
     import numpy as np
     from robolearn.episodes.features import ActionFeature, Feature
-    from robolearn.episodes.folder import FolderWriter
+    from robolearn.episodes.formats.folder import FolderWriter
     from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
     from robolearn.episodes.recorder import Recorder
 

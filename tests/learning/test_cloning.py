@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from robolearn.agents.policy import PolicyAgent
-from robolearn.episodes.dataset import Dataset, DatasetWriter
+from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Observation
 from robolearn.errors import FeatureMismatch, FolderInUse, TrainingError
 from robolearn.learning.cloning import Learner, clone
@@ -49,8 +50,8 @@ def train(
         if done == stop_at:
             raise KeyboardInterrupt
 
-    with Run.train(path, config, Dataset(dataset), resume=resume) as run:
-        return clone(Dataset(dataset), run, config, progress)
+    with Run.train(path, config, open_dataset(dataset), resume=resume) as run:
+        return clone(open_dataset(dataset), run, config, progress)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -134,7 +135,7 @@ def test_a_resume_on_another_dataset_is_refused(
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(line_dataset, tmp_path / "run", stop_at=20)
-    with DatasetWriter(line_dataset) as writer:
+    with FolderWriter(line_dataset) as writer:
         writer.add(make_episode(seed=50))
     with pytest.raises(TrainingError, match=r"begun with 10 episodes of .*line"):
         train(line_dataset, tmp_path / "run", resume=True)
@@ -155,7 +156,7 @@ def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
     policy = train(line_dataset, tmp_path / "run", config)
     rows = Run(tmp_path / "run").read_metrics()
     assert rows[-1]["train/total"] < rows[0]["train/total"] - 1
-    episode = Dataset(line_dataset).episode(9)  # kept for validation
+    episode = open_dataset(line_dataset).episode(9)  # kept for validation
     agent = PolicyAgent(policy)
     agent.reset(seed=0)
     for frame in range(len(episode)):
@@ -197,7 +198,7 @@ def test_a_folder_in_use_is_refused(line_dataset: Path, tmp_path: Path) -> None:
     for resume in (False, True):
         with pytest.raises(FolderInUse, match="holds no run"):
             train(line_dataset, tmp_path / "other", resume=resume)
-    with Run.train(tmp_path / "busy", CONFIG, Dataset(line_dataset), resume=False):
+    with Run.train(tmp_path / "busy", CONFIG, open_dataset(line_dataset), resume=False):
         with pytest.raises(FolderInUse, match="another process"):
             train(line_dataset, tmp_path / "busy", resume=True)
     assert_same(before, weights(tmp_path / "run"))
@@ -250,7 +251,7 @@ def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: 
 
 
 def test_one_episode_is_enough(tmp_path: Path, make_episode) -> None:
-    with DatasetWriter(tmp_path / "one") as writer:
+    with FolderWriter(tmp_path / "one") as writer:
         writer.add(make_episode(steps=3))
     train(tmp_path / "one", tmp_path / "run")
     row = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])

@@ -9,8 +9,8 @@ import pytest
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.simulation import record_episodes, seeds_after
 from robolearn.environments.task import SimTask
-from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
 from robolearn.learning.evaluation import evaluate, load_agent
 from robolearn.learning.success import Evaluation, wilson_interval

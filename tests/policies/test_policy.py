@@ -14,7 +14,7 @@ from robolearn.agents.policy import PolicyAgent
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.frames import Observation
-from robolearn.episodes.windows import Windows
+from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import FeatureMismatch, PolicyError
 from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig

@@ -17,8 +17,8 @@ from robolearn.environments.rendering import select_gl
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION, ActionFeature, Feature
-from robolearn.episodes.folder import FolderWriter
 from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy

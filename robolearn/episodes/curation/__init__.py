@@ -1,0 +1,1 @@
+"""Looking after datasets: checking, describing, changing and converting them."""

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import dataclasses
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats.folder import PEERS_INDEX, FolderWriter, count_episodes
+from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse
+
+
+def test_episodes_are_added_to_what_is_there(line_dataset: Path, make_episode) -> None:
+    with FolderWriter(line_dataset) as writer:
+        assert writer.add(make_episode(steps=5, seed=77)) == 10
+    dataset = open_dataset(line_dataset)
+    assert len(dataset) == count_episodes(line_dataset) == 11
+    assert dataset.episode(10).context.seed == 77
+    assert [dataset.episode(index).context.seed for index in range(10)] == list(range(10))
+
+
+def test_the_split_is_stable_when_episodes_are_added(line_dataset: Path, make_episode) -> None:
+    before = open_dataset(line_dataset)
+    assert (len(before.split("train")), before.split("valid")) == (9, [9])
+    with FolderWriter(line_dataset) as writer:
+        for seed in range(10):
+            writer.add(make_episode(seed=seed))
+    assert open_dataset(line_dataset).split("valid") == [9, 19]
+
+
+def test_the_index_holds_what_the_files_hold(line_dataset: Path) -> None:
+    with h5py.File(line_dataset / PEERS_INDEX) as index:
+        assert sorted(index["data"]) == sorted(f"demo_{number}" for number in range(10))
+        assert index["data"].attrs["total"] == 120
+        np.testing.assert_array_equal(
+            index["data/demo_3/actions"][()], open_dataset(line_dataset).episode(3).actions
+        )
+        assert index["mask/valid"][()].tolist() == [b"demo_9"]
+        assert len(index["mask/train"]) == 9
+
+
+def test_the_index_moves_with_the_folder(line_dataset: Path, tmp_path: Path) -> None:
+    shutil.move(line_dataset, tmp_path / "moved")
+    assert len(open_dataset(tmp_path / "moved" / PEERS_INDEX).episode(4)) == 12
+
+
+def test_one_writer_at_a_time(line_dataset: Path) -> None:
+    with FolderWriter(line_dataset), pytest.raises(FolderInUse, match="another process"):
+        FolderWriter(line_dataset)
+
+
+def test_a_folder_with_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").touch()
+    with pytest.raises(FolderInUse, match="no dataset"):
+        FolderWriter(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_another_set_of_features_is_refused(line_dataset: Path, make_episode) -> None:
+    with (
+        FolderWriter(line_dataset) as writer,
+        pytest.raises(FeatureMismatch, match=r"observation\.images\.front"),
+    ):
+        writer.add(make_episode(image=True))
+    assert len(open_dataset(line_dataset)) == 10
+    episode = make_episode()
+    faster = dataclasses.replace(episode, context=dataclasses.replace(episode.context, rate=50.0))
+    with FolderWriter(line_dataset) as writer, pytest.raises(FeatureMismatch, match="in rate"):
+        writer.add(faster)
+
+
+def test_a_full_disk_leaves_the_others_intact(
+    line_dataset: Path, make_episode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with FolderWriter(line_dataset) as writer:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            writer.add(make_episode())
+        monkeypatch.undo()
+    assert len(open_dataset(line_dataset)) == 10
+    assert len(open_dataset(line_dataset).episode(9)) == 12
+    assert not list(line_dataset.rglob("*.part"))
+
+
+def test_a_kill_while_recording_loses_no_kept_episode(tmp_path: Path) -> None:
+    """Kill at moments spread over the writing of episodes: commit, sync and index."""
+    program = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from robolearn.episodes.formats.folder import FolderWriter
+        from robolearn.episodes.formats import open_dataset
+        source = open_dataset(Path(sys.argv[1])).episode(0)
+        with FolderWriter(Path(sys.argv[2])) as writer:
+            print("ready", flush=True)
+            while True:
+                print(writer.add(source), flush=True)
+        """
+    )
+    source = Path(__file__).parents[3] / "datasets" / "lift"
+    target = tmp_path / "killed"
+    kept = 0
+    for kill_after in (1, 4, 2, 7, 3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(source), str(target)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        for _ in range(kill_after):
+            kept = int(process.stdout.readline()) + 1
+        process.send_signal(signal.SIGKILL)
+        rest = process.communicate()[0].split()
+        kept = int(rest[-1]) + 1 if rest else kept
+        dataset = open_dataset(target)
+        assert len(dataset) in {kept, kept + 1}  # one may be committed and not yet told
+        for episode in dataset.episodes(dataset.split("all")):
+            assert len(episode) == 80
+    with FolderWriter(target) as writer:  # the index catches up, leftovers go
+        assert len(writer) == len(open_dataset(target / PEERS_INDEX))
+    assert not list(target.rglob("*.part"))
+
+
+@pytest.mark.parametrize("path", ["nothing", "empty"])
+def test_what_is_no_dataset_is_named(tmp_path: Path, path: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DatasetError, match=path):
+        open_dataset(tmp_path / path)
+
+
+def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
+    (tmp_path / "demo.hdf5").write_text("not HDF5")
+    with pytest.raises(DatasetError, match=r"demo\.hdf5: no readable episodes"):
+        open_dataset(tmp_path / "demo.hdf5")
+
+
+def test_an_episode_is_never_overwritten(line_dataset: Path, make_episode) -> None:
+    """With one deleted by hand, the next is numbered after the last, not by the count."""
+    episodes = line_dataset / "episodes"
+    (episodes / "episode_000003.hdf5").unlink()
+    last = (episodes / "episode_000009.hdf5").read_bytes()
+    with FolderWriter(line_dataset) as writer:
+        assert writer.add(make_episode(seed=50)) == 10
+    assert (episodes / "episode_000009.hdf5").read_bytes() == last
+    dataset = open_dataset(line_dataset)
+    assert len(dataset) == len(open_dataset(line_dataset / PEERS_INDEX)) == 10
+    assert dataset.split("valid") == [8]  # still the one with the number 9
+
+
+def test_an_index_that_points_nowhere_is_named(line_dataset: Path) -> None:
+    (line_dataset / "episodes" / "episode_000003.hdf5").unlink()
+    dataset = open_dataset(line_dataset / PEERS_INDEX)
+    with pytest.raises(DatasetError, match=r"episode_000003\.hdf5: no readable episodes"):
+        dataset.episode(3)
+
+
+@pytest.mark.parametrize("name", [PEERS_INDEX, "episodes/episode_000000.hdf5"])
+def test_damaged_headers_are_an_error(line_dataset: Path, name: str) -> None:
+    """Of h5py's many errors none comes through. HDF5 checks these parts of a file by a checksum."""
+    path = line_dataset / name
+    whole = path.read_bytes()
+    headers = [start for start in range(len(whole)) if whole.startswith(b"OHDR", start)]
+    assert len(headers) > 3
+    refused = 0
+    for start in headers:
+        damaged = bytearray(whole)
+        damaged[start + 8] ^= 1
+        path.write_bytes(damaged)
+        try:
+            dataset = open_dataset(path)
+            assert dataset.context is not None
+            list(dataset.episodes(dataset.split("all")))
+        except DatasetError as error:
+            refused += str(line_dataset) in str(error)
+    assert refused > len(headers) // 2
