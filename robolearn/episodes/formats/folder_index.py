@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from robolearn.episodes.dataset import EpisodeSummary
 from robolearn.folders import write_file
@@ -63,7 +63,7 @@ class FolderIndex:
         for position, line in enumerate(path.read_bytes().splitlines(), start=1):
             try:
                 entry = _read(line)
-            except (ValidationError, TypeError, ValueError):
+            except (ValueError, RecursionError):  # pydantic's and JSON's errors are ValueErrors
                 self.damaged.append(position)
             else:
                 self.entries[entry.summary.number] = entry
@@ -103,11 +103,12 @@ class FolderIndex:
         self.damaged = []
 
 
+_VALUES = TypeAdapter(dict[str, Any])
 _SUMMARY = TypeAdapter(EpisodeSummary)
 _SIZES = TypeAdapter(tuple[Natural, Natural])
 
 
 def _read(line: bytes) -> Entry:
-    values = json.loads(line)
-    size, crc32 = _SIZES.validate_python((values.pop("bytes"), values.pop("crc32")))
+    values = _VALUES.validate_json(line)
+    size, crc32 = _SIZES.validate_python((values.pop("bytes", None), values.pop("crc32", None)))
     return Entry(_SUMMARY.validate_python(values), size, crc32)

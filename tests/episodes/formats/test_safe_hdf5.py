@@ -82,11 +82,11 @@ def test_a_file_that_hangs_or_kills_hdf5_does_so_in_another_process(
     program = (
         "import sys, os, time\n"
         "for path in sys.stdin.read().split('\\0')[:-1]:\n"
-        "    if 'hangs' in path: time.sleep(1000)\n"
-        "    if 'dies' in path: os.kill(os.getpid(), 11)\n"
+        "    if path.endswith('hangs.hdf5'): time.sleep(1000)\n"
+        "    if path.endswith('dies.hdf5'): os.kill(os.getpid(), 11)\n"
         "    print(flush=True)\n"
     )
-    monkeypatch.setattr(safe_hdf5, "PROBE", [sys.executable, "-c", program])
+    monkeypatch.setattr(safe_hdf5, "PROBE", [sys.executable, "-I", "-S", "-c", program])
     monkeypatch.setattr(safe_hdf5, "_PROBE_SECONDS", 4.0)
     look_through([tmp_path / name for name in names])
     for name, reason in zip(names, ("comes to no end", "dies of it"), strict=False):
