@@ -78,6 +78,7 @@ class Record(Command):
         kept = tried = 0
         with FolderWriter(self.to) as writer:
             self._tell_of_episodes_in_flight(writer)
+            before = len(writer)
             try:
                 with (
                     self.console.progress(f"recording {self.target}") as progress,
@@ -108,7 +109,7 @@ class Record(Command):
                             )
             except KeyboardInterrupt:
                 raise Stopped(
-                    f"{kept} new episodes are kept, {self.to} has {len(writer)}; "
+                    f"{len(writer) - before} new episodes are kept, {self.to} has {len(writer)}; "
                     "record again to add more"
                 ) from None
             self.console.say(

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -116,25 +115,13 @@ class Spans:
         return len(self.offsets)
 
     def __getitem__(self, frame: int) -> bytes:
+        # Opened each time: a dataset has more files than a process may hold open.
         size = int(self.sizes[frame])
-        data = os.pread(self._file.descriptor, size, int(self.offsets[frame]))
+        with self.path.open("rb", buffering=0) as file:
+            data = os.pread(file.fileno(), size, int(self.offsets[frame]))
         if len(data) != size:
             raise DatasetError(f"{self.path}: frame {frame} is cut off")
         return data
-
-    @cached_property
-    def _file(self) -> _OpenFile:
-        return _OpenFile(self.path)
-
-
-class _OpenFile:
-    """A descriptor that is closed when nobody needs it any more."""
-
-    def __init__(self, path: Path) -> None:
-        self.descriptor = os.open(path, os.O_RDONLY)
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
 
 
 class EncodedImages:

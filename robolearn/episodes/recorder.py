@@ -156,11 +156,11 @@ class Recorder:
         row[f"lost {name}"] = 0
         image: Array | None = None
         if timestamp != shown:  # a camera may be slower than the loop
-            image = self._context.features[name].as_frame(step.observation.values[name])
-            if writing.room(image.nbytes):
+            seen = self._context.features[name].as_frame(step.observation.values[name])
+            if writing.room(seen.nbytes):
+                image = seen.copy()  # a camera may write its next image into the same array
                 number, shown = number + 1, timestamp
             else:
-                image = None
                 row[f"lost {name}"] = 1
                 self.lost_images[name] += 1
         self._shown[name] = number, shown

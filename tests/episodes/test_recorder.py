@@ -415,3 +415,19 @@ def test_a_journal_is_replaced(tmp_path: Path, make_episode) -> None:
         writer = JournalWriter(tmp_path / "j", context, agent, "now", "raw")
         writer.close()
     assert read_journal(tmp_path / "j") is None
+
+
+def test_a_camera_may_write_into_the_same_array_again(tmp_path: Path, make_episode) -> None:
+    written = make_episode(image=True)
+    recorder = Recorder(tmp_path / "journal", "numbers")
+    recorder.on_reset(written.context)
+    buffer = np.empty_like(written.images[FRONT][0])
+    for frame, step in enumerate(steps_of(written)):
+        buffer[:] = written.images[FRONT][frame]
+        step.observation.values[FRONT] = buffer
+        recorder.on_step(step)
+        buffer[:] = 0
+    recorder.on_end(DONE)
+    read = recorder.episode()
+    assert read is not None
+    np.testing.assert_array_equal(read.images[FRONT][:], written.images[FRONT])

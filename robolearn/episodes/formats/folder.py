@@ -144,6 +144,7 @@ class FolderWriter(DatasetWriter):
     ) -> None:
         try:
             self._discard_staged()
+            self._catch_up()
             if self._peers_index_is_stale:
                 self._write_peers_index()
             if not self._numbers and not self.in_flight():
@@ -224,9 +225,12 @@ class FolderWriter(DatasetWriter):
             OSError: the disk is full.
         """
         number = self._next
-        self._put(staged, number, is_valid(number) if valid is None else valid)
-        self._numbers.add(number)
-        self._next += 1
+        try:
+            self._put(staged, number, is_valid(number) if valid is None else valid)
+        finally:
+            if episode_path(self.path, number).exists():  # whatever came in between: it is kept
+                self._numbers.add(number)
+                self._next = number + 1
         if len(self._numbers) >= _GROWTH * self._peers_know:
             self._write_peers_index()
         return number

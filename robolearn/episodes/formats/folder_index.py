@@ -111,4 +111,7 @@ _SIZES = TypeAdapter(tuple[Natural, Natural])
 def _read(line: bytes) -> Entry:
     values = _VALUES.validate_json(line)
     size, crc32 = _SIZES.validate_python((values.pop("bytes", None), values.pop("crc32", None)))
-    return Entry(_SUMMARY.validate_python(values), size, crc32)
+    summary = _SUMMARY.validate_python(values)
+    if not 0 <= summary.frames <= size:  # each frame has its times in the file
+        raise ValueError(f"a file of {size} bytes has no {summary.frames} frames")
+    return Entry(summary, size, crc32)

@@ -12,6 +12,7 @@ import pytest
 
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import INDEX, PEERS_INDEX, FolderWriter, count_episodes
+from robolearn.episodes.formats.folder_index import FolderIndex
 from robolearn.episodes.formats.safe_hdf5 import look_through
 from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse
 
@@ -179,6 +180,14 @@ def test_without_its_index_a_dataset_is_what_it_was(line_dataset: Path) -> None:
         b"null",
         b'{"number": 3}',
         b'{"number": -3, "frames": 12, "valid": false, "bytes": 1, "crc32": 1}',
+        (
+            b'{"number": 3, "frames": -1, "valid": false, "success": null, "task": "", "agent": "", '
+            b'"bytes": 9, "crc32": 1}'
+        ),
+        (
+            b'{"number": 3, "frames": 9000000000000, "valid": false, "success": null, "task": "", '
+            b'"agent": "", "bytes": 9000, "crc32": 1}'
+        ),
         b"\xff\xfe",
         b"[" * 100_000,
     ],
@@ -216,3 +225,20 @@ def test_the_peers_index_grows_with_the_dataset(line_dataset: Path, make_episode
     with h5py.File(line_dataset / PEERS_INDEX) as index:
         assert len(index["data"]) == 13
         assert index["data"].attrs["total"] == 13 * 12
+
+
+def test_ctrl_c_between_the_file_and_its_line_leaves_a_whole_dataset(
+    line_dataset: Path, make_episode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with FolderWriter(line_dataset) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(FolderIndex, "append", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                writer.add(make_episode(seed=77))
+        assert len(writer) == 11
+        assert writer.add(make_episode(seed=78)) == 11  # and not in the place of that one
+    assert len((line_dataset / INDEX).read_text().splitlines()) == 12
+    assert [summary.number for summary in open_dataset(line_dataset).summaries] == list(range(12))

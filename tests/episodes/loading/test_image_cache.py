@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -122,20 +119,17 @@ def test_a_file_that_is_cut_off_is_made_again(dataset: Dataset, cache: ImageCach
     np.testing.assert_array_equal(cache.open(dataset, [FRONT])[FRONT], images_of(dataset))
 
 
-@pytest.fixture
-def file_size_limit() -> Iterator[None]:
-    """Writing past it fails as on a full disk."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, old)
-    signal.signal(signal.SIGXFSZ, ignored)
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    dataset: Dataset, cache: ImageCache, file_size_limit: None
+    dataset: Dataset, cache: ImageCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write = os.pwrite
+
+    def limited(descriptor: int, data: memoryview, offset: int) -> int:
+        if offset >= 1000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(descriptor, data[: 1000 - offset], offset)
+
+    monkeypatch.setattr(os, "pwrite", limited)
     with pytest.raises(DatasetError, match=rf"{cache.folder}.*: no decoded images of .*make room"):
         cache.open(dataset, [FRONT])
     assert files(cache) == {}
