@@ -63,7 +63,7 @@ def record(dataset: Path, identity: float, told: int) -> None:
     with FolderWriter(dataset) as writer:
         while True:
             identity += 1000
-            recorder = Recorder(writer.journal("in_flight"), "benchmark")
+            recorder = Recorder(writer.journal(), "benchmark")
             recorder.on_reset(CONTEXT)
             now = observation(identity, 0)
             for frame in range(STEPS):
@@ -132,7 +132,7 @@ def main() -> None:
             told, killed = trial(dataset, 1e6 * (number + 1), random.uniform(0.0, LONGEST))
             kept |= {identity for kind, identity, _ in told if kind == b"k"}
             with FolderWriter(dataset) as writer:
-                for new in sorted(writer.summaries.keys() - seen):
+                for new in sorted(writer.summaries_by_number.keys() - seen):
                     try:
                         there.add(identity_of(writer.episode(new)))
                     except Exception as error:
@@ -154,7 +154,7 @@ def main() -> None:
             if (number + 1) % 50 == 0:
                 print(f"{number + 1} kills: {len(kept)} kept, {lost} lost, {altered} altered")
         with FolderWriter(dataset) as writer:  # all of them once more, to the end
-            for index in writer.summaries:
+            for index in writer.summaries_by_number:
                 identity_of(writer.episode(index))
     result = {
         "kills": arguments.kills,

@@ -84,7 +84,7 @@ def by_robolearn(codec: str, frames: int, folder: Path) -> dict[str, Any]:
         rate=RATE,
     )
     with FolderWriter(folder / "dataset") as writer:
-        recorder = Recorder(writer.journal("in_flight"), "benchmark", images=codec)
+        recorder = Recorder(writer.journal(), "benchmark", images=codec)
         recorder.on_reset(context)
         action = np.zeros(ACTIONS, np.float32)
         before: list[Observation] = []
@@ -104,7 +104,7 @@ def by_robolearn(codec: str, frames: int, folder: Path) -> dict[str, Any]:
         began = time.perf_counter()
         recorder.on_end(Outcome(frames, None, None, "horizon"))
         number = recorder.keep(writer)
-        if writer.summaries[number].frames != frames:
+        if writer.summaries_by_number[number].frames != frames:
             raise RuntimeError("the episode is not whole")
         kept = time.perf_counter() - began
         lost = sum(recorder.lost_images.values())

@@ -84,7 +84,7 @@ def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> 
 def _option_names(message: str) -> str:
     """A message about a field as one about its option."""
     field, colon, reason = message.partition(": ")
-    option = field.removeprefix("cloning.").replace("_", "-")
+    option = field.removeprefix("cloning.").removeprefix("change.").replace("_", "-")
     return f"--{option}{colon}{reason}"
 
 

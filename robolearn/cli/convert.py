@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from robolearn.episodes.episode import Episode
 
 
+_LOSSY = {"jpeg", "jpegxl", "jpeg2k"}
+"""Forms of images that say so here; of `video`, its writer does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Convert(Command):
     """Copy a dataset into another form, episode by episode.
@@ -60,8 +64,8 @@ class Convert(Command):
             converted_before,
             copy_episodes,
             require_apart,
-            size_on_disk,
         )
+        from robolearn.episodes.curation.statistics import size_on_disk
         from robolearn.episodes.formats import format_of, open_dataset, open_writer
         from robolearn.errors import ConfigurationError
 
@@ -88,6 +92,9 @@ class Convert(Command):
                     written += 1
                     frames += len(episode)
                     progress(before + written, len(indices), f"{frames} frames")
+                pictures = any(feature.is_image for feature in source.context.features.values())
+                if pictures and self.images in _LOSSY:
+                    left_out.add(f"exact images: {self.images} keeps them nearly")
                 left_out |= writer.left_out | (replay.left_out if replay is not None else set())
         except KeyboardInterrupt:
             kept = len(begun(self.to) or ())

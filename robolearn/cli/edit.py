@@ -49,18 +49,18 @@ class Trim:
     Attributes:
         episode: its number.
         first: the first frame that is kept.
-        stop: the first frame after it that is not.
+        stop: the first frame after it that is not; None keeps all to the end.
     """
 
     episode: Positional[int]
-    first: Number
-    stop: Number
+    first: Number = 0
+    stop: Number | None = None
 
     def apply(self, writer: FolderWriter) -> str:
         from robolearn.episodes.curation.edit import trim
 
-        trim(writer, self.episode, self.first, self.stop)
-        return f"episode {self.episode} has {self.stop - self.first} frames now"
+        frames = trim(writer, self.episode, self.first, self.stop)
+        return f"episode {self.episode} has {frames} frames now"
 
 
 @dataclass(frozen=True)
@@ -84,10 +84,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Join:
-    """Make one episode of several, one after the other.
+    """Make one episode of the parts of one, in their order.
 
     Attributes:
-        episodes: their numbers; the first one's is kept.
+        episodes: their numbers; the first one's is kept, and its labels. It succeeded where one of
+            them did.
     """
 
     episodes: Positional[tuple[int, ...]]
@@ -149,7 +150,7 @@ class Label:
         labels = Labels(self.success, self.task, self.operator, self.notes)
         if not labels.given:
             raise ConfigurationError("label: give --success, --task, --operator or --notes")
-        numbers = self.episodes or tuple(writer.summaries)
+        numbers = self.episodes or tuple(writer.summaries_by_number)
         label(writer, numbers, labels)
         return f"labelled {_names(numbers)}"
 
@@ -173,10 +174,12 @@ class Resplit:
         from robolearn.errors import ConfigurationError
 
         if bool(self.episodes) == (self.share is not None):
-            raise ConfigurationError("resplit: name episodes for validation, or give --share")
+            raise ConfigurationError(
+                "resplit: either name the episodes for validation, or give --share, not both"
+            )
         chosen = self.episodes
         if self.share is not None:
-            chosen = tuple(drawn(writer.summaries, self.share, self.seed))
+            chosen = tuple(drawn(writer.summaries_by_number, self.share, self.seed))
         resplit(writer, chosen)
         return f"for validation: {_names(chosen)}"
 
@@ -192,14 +195,20 @@ class Recover:
     discard: bool = False
 
     def apply(self, writer: FolderWriter) -> str:
-        found = writer.in_flight()
-        if not found:
-            return "no episode was in flight"
+        from robolearn.errors import DatasetError
+
+        found, unreadable = writer.in_flight(), writer.unreadable_journals()
         if self.discard:
-            for journal in found:
+            for journal in (*found, *unreadable):
                 journal.unlink()
-            return f"{len(found)} in flight thrown away"
-        return f"recovered {_names([writer.recover(journal) for journal in found])}"
+            return f"{len(found) + len(unreadable)} in flight thrown away"
+        numbers = [writer.recover(journal) for journal in found]
+        if unreadable:
+            kept = f"recovered {_names(numbers)}; " if numbers else ""
+            raise DatasetError(
+                f"{kept}{'; '.join(map(str, unreadable.values()))} (recover --discard removes it)"
+            )
+        return f"recovered {_names(numbers)}" if numbers else "no episode was in flight"
 
 
 @dataclass(frozen=True)

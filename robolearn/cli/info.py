@@ -47,6 +47,7 @@ class Info(Command):
         from robolearn.episodes.curation.statistics import histogram, size_on_disk
         from robolearn.episodes.features import ACTION
         from robolearn.episodes.formats import open_dataset
+        from robolearn.episodes.formats.folder import journals
 
         dataset = open_dataset(self.dataset)
         context, summaries = dataset.context, dataset.summaries
@@ -55,6 +56,11 @@ class Info(Command):
         size = size_on_disk(self.dataset)
         for line in _overview(self.dataset, context, summaries, size):
             self.console.say(line)
+        if left := len(journals(self.dataset)):
+            self.console.say(
+                f"in flight {left}: being recorded, or cut off by a kill; then "
+                f"`robolearn edit {self.dataset} recover` keeps what there is"
+            )
         statistics = self._statistics(dataset)
         for line in _content(features, context, statistics, len(summaries)):
             self.console.say(line)

@@ -67,10 +67,16 @@ class Record(Command):
         from robolearn.control.simulation import record_episodes, seeds_after
         from robolearn.environments.rendering import require_gl
         from robolearn.environments.task import load_task
+        from robolearn.episodes.formats import format_of
         from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.episodes.labels import Labels
-        from robolearn.errors import SimulationError
+        from robolearn.errors import ConfigurationError, SimulationError
 
+        if format_of(self.to) != "folder" and not self.to.is_dir():
+            raise ConfigurationError(
+                f"{self.to}: recordings are kept in a folder, a file an episode; name one without "
+                f"the ending {self.to.suffix}, and convert it afterwards"
+            )
         task = load_task(self.target)
         if self.cameras:
             require_gl()

@@ -21,7 +21,7 @@ class Train(Command):
     Example: robolearn train datasets/lift --to runs/lift --steps 2000 --policy.history 3
 
     Attributes:
-        dataset: a dataset folder, or an HDF5 file in robomimic's layout.
+        dataset: a dataset of any form.
         to: the run folder, which is made.
         config: a TOML file with the options below, such as the config.toml of another run; what the
             command line names goes before it.

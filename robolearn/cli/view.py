@@ -21,7 +21,7 @@ class View(Command):
     Example: robolearn view datasets/lift
 
     Attributes:
-        path: a dataset folder, an HDF5 file in robomimic's layout, a run folder, an .rrd recording
+        path: a dataset of any form, a run folder, an .rrd recording
             or a report.
         save: write the dataset's recording to this .rrd file instead of opening it.
     """

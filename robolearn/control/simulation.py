@@ -109,7 +109,7 @@ def _simulator(
         def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
             seed, staged = job
             # Cut off, it is not kept: the same seed gives the same episode again.
-            journal = staged.with_suffix(".journal")
+            journal = staged.with_suffix(".journal.part")
             recorder = Recorder(journal, agent_name, images=images, wait=True)
             try:
                 outcome = run_episode(environment, agent, [recorder], seed=seed)

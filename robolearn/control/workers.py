@@ -29,7 +29,7 @@ def run_in_order[Job, Result](
     """Do jobs in worker processes and yield the results in the order of the jobs.
 
     Each process makes one worker, before its first job. At most two jobs a process are under way:
-    so the jobs may be endless, and a caller that stops early throws little away.
+    so the jobs may be endless. A caller that stops early, or is stopped, waits for none of them.
 
     Args:
         make_worker: gives the function that does a job. Picklable.
@@ -44,9 +44,9 @@ def run_in_order[Job, Result](
         with make_worker() as work:
             yield from map(work, jobs)
         return
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), _remember, (make_worker,)
-    )
+    context = multiprocessing.get_context("spawn")
+    stopped, stop = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(processes, context, _remember, (make_worker, stopped))
     pending: list[Future[Result]] = []
     waiting = iter(jobs)
     try:
@@ -62,7 +62,11 @@ def run_in_order[Job, Result](
             "a worker process died (out of memory, or killed); what was finished before is kept"
         ) from error
     finally:
+        if pending:  # nobody wants them any more: the workers end in the middle of their jobs
+            stop.close()
         pool.shutdown(wait=True, cancel_futures=True)
+        stop.close()
+        stopped.close()
 
 
 @contextmanager
@@ -81,18 +85,18 @@ _worker: Callable[[Any], Any] | None = None
 _until_exit = ExitStack()
 
 
-def _remember(make_worker: MakeWorker[Any, Any]) -> None:
+def _remember(
+    make_worker: MakeWorker[Any, Any], stopped: multiprocessing.connection.Connection
+) -> None:
     global _make_worker  # noqa: PLW0603  a process has one, from its start to its end
     _make_worker = make_worker
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=_end_when, args=(stopped,), daemon=True).start()
 
 
-def _end_with_parent() -> None:
-    """A worker of a parent that was killed would wait for its next job forever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
+def _end_when(stopped: multiprocessing.connection.Connection) -> None:
+    """End at once when the parent closes the other end, which it also does by being killed."""
+    multiprocessing.connection.wait([stopped])
+    os._exit(1)
 
 
 def _do(job: Any) -> Any:

@@ -11,9 +11,10 @@ from typing import Literal, Self
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext
-from robolearn.errors import DatasetError
+from robolearn.errors import ConfigurationError
 
 type Split = Literal["train", "valid", "all"]
+_SPLITS: tuple[Split, ...] = ("train", "valid", "all")
 
 VALID_EVERY = 10
 """Each tenth episode is for validation where nothing else is said; adding some moves none."""
@@ -108,23 +109,18 @@ class Dataset(ABC):
         return (self.episode(index) for index in indices)
 
     def split(self, split: Split) -> list[int]:
-        """Indices of the episodes on that side of the split between training and validation."""
+        """Indices of the episodes on that side of the split between training and validation.
+
+        Raises:
+            ConfigurationError: there is no such side.
+        """
+        if split not in _SPLITS:
+            raise ConfigurationError(f"split is one of {', '.join(_SPLITS)}, not {split!r}")
         return [
             index
             for index, summary in enumerate(self.summaries)
             if split == "all" or summary.valid == (split == "valid")
         ]
-
-    def index_of(self, number: int) -> int:
-        """The place of the episode with this number.
-
-        Raises:
-            DatasetError: there is none.
-        """
-        for index, summary in enumerate(self.summaries):
-            if summary.number == number:
-                return index
-        raise DatasetError(f"{self.path} has no episode {number}")
 
 
 class DatasetWriter(ABC):

@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.labels import valid_text
 from robolearn.errors import DatasetError
 
 
@@ -79,7 +80,7 @@ class Description:
 
     def to_json(self) -> str:
         """What `from_json` reads."""
-        return json.dumps(asdict(self))
+        return json_text(asdict(self))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
@@ -112,6 +113,11 @@ class Description:
             model_file=self.model_file,
             seed=self.seed,
         )
+
+
+def json_text(value: Any) -> str:
+    """As one line of JSON that is valid UTF-8."""
+    return valid_text(json.dumps(value, ensure_ascii=False))
 
 
 @functools.cache

@@ -140,13 +140,23 @@ class Episode:
 def joined(episodes: Sequence[Episode]) -> Episode:
     """Episodes one after the other as one; what holds for a whole episode is the first one's.
 
+    It succeeded if one of them did.
+
     Raises:
-        DatasetError: their features, actions or rates differ.
+        DatasetError: their features, actions or rates differ, or one does not begin after the end
+            of the one before it.
     """
     first, last = episodes[0], episodes[-1]
     for one, other in pairwise(episodes):
         if differing := differing_features(one.context, other.context):
             raise DatasetError(f"the episodes differ in {', '.join(differing)}")
+        clocks = [(one.time, other.time)]
+        clocks += [(times, other.timestamps[name]) for name, times in one.timestamps.items()]
+        if not all(before[-1] <= after[0] for before, after in clocks):
+            raise DatasetError(
+                "only parts of one episode can be joined, in their order: by their clocks one does "
+                "not begin after the end of the other"
+            )
     known = [episode.outcome.success for episode in episodes if episode.outcome.success is not None]
     return replace(
         first,

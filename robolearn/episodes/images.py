@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -101,8 +101,8 @@ CODECS: dict[CodecName, Codec] = {
 class Spans:
     """Where each frame's bytes are in a file. May be read by several threads at once.
 
-    Attributes:
-        path: of the file.
+    Args:
+        path: of the file, as it is now: another one in its place is not read.
         offsets: (T,) of the first byte.
         sizes: (T,) bytes.
     """
@@ -110,6 +110,10 @@ class Spans:
     path: Path
     offsets: Array
     sizes: Array
+    _version: tuple[int, int, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_version", _version_of(self.path.stat()))
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -118,10 +122,16 @@ class Spans:
         # Opened each time: a dataset has more files than a process may hold open.
         size = int(self.sizes[frame])
         with self.path.open("rb", buffering=0) as file:
+            if _version_of(os.fstat(file.fileno())) != self._version:
+                raise DatasetError(f"{self.path} has changed since it was opened")
             data = os.pread(file.fileno(), size, int(self.offsets[frame]))
         if len(data) != size:
             raise DatasetError(f"{self.path}: frame {frame} is cut off")
         return data
+
+
+def _version_of(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 class EncodedImages:

@@ -12,6 +12,7 @@ are encoded into the file where it stays.
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import struct
@@ -24,7 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
-from robolearn.episodes.description import Description
+from robolearn.episodes.description import Description, json_text
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION
 from robolearn.episodes.frames import Array, EpisodeContext, Outcome
@@ -35,9 +36,16 @@ from robolearn.errors import DatasetError
 _MAGIC = b"robolearn journal 1\n"
 _RECORD = struct.Struct("<BBxxII")
 """Kind, camera, length and CRC-32 of what follows."""
-_HEAD, _IMAGE, _ROW, _LABELS, _END = range(5)
 UNKNOWN = -1
 """Success of a row where it cannot be told."""
+
+
+class _Kind(enum.IntEnum):
+    HEAD = 0
+    IMAGE = 1
+    ROW = 2
+    LABELS = 3
+    END = 4
 
 
 class RowForm:
@@ -69,7 +77,7 @@ class RowForm:
 
 
 class JournalWriter:
-    """Writes the journal of one episode. What was there is replaced.
+    """Writes the journal of one episode.
 
     Args:
         path: of the journal.
@@ -79,6 +87,7 @@ class JournalWriter:
         images: how images are encoded.
 
     Raises:
+        DatasetError: the file is there: it may hold an episode that nobody has decided on.
         OSError: the disk is full, or the file cannot be made.
     """
 
@@ -87,7 +96,12 @@ class JournalWriter:
     ) -> None:
         self.path = path
         self._codec = CODECS[images]
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError as error:
+            raise DatasetError(
+                f"{path} holds an episode in flight: keep or discard it first"
+            ) from error
         description = Description.of_context(
             context,
             outcome=Outcome(0, None, None, "interrupted"),
@@ -96,23 +110,23 @@ class JournalWriter:
         )
         head = {"images": images, "description": asdict(description)}
         self._write_all([_MAGIC])
-        self._write(_HEAD, 0, json.dumps(head).encode())
+        self._write(_Kind.HEAD, 0, json_text(head).encode())
 
     def image(self, camera: int, image: Array) -> None:
         """Add an image, (H, W, C) uint8, of the camera at this place among the cameras."""
-        self._write(_IMAGE, camera, self._codec.encode(image))
+        self._write(_Kind.IMAGE, camera, self._codec.encode(image))
 
     def row(self, row: bytes) -> None:
         """Add a row, as `RowForm` has it."""
-        self._write(_ROW, 0, row)
+        self._write(_Kind.ROW, 0, row)
 
     def labels(self, labels: Labels) -> None:
         """Add labels; they take the place of earlier ones."""
-        self._write(_LABELS, 0, json.dumps(asdict(labels)).encode())
+        self._write(_Kind.LABELS, 0, json_text(asdict(labels)).encode())
 
     def end(self, outcome: Outcome) -> None:
         """Say how the episode ended."""
-        self._write(_END, 0, json.dumps(asdict(outcome)).encode())
+        self._write(_Kind.END, 0, json_text(asdict(outcome)).encode())
 
     def sync(self) -> None:
         """Have what was written on the disk, so that it outlives a power cut."""
@@ -144,7 +158,8 @@ def read_journal(path: Path) -> Episode | None:
         None where there is no frame, because it was cut off before the first.
 
     Raises:
-        DatasetError: it is no journal, or holds what no recorder writes.
+        DatasetError: it is no journal, is damaged before the end of its first frame, or holds what
+            no recorder writes.
     """
     try:
         with path.open("rb") as file:
@@ -153,16 +168,18 @@ def read_journal(path: Path) -> Episode | None:
                     return None
                 raise DatasetError("it is no journal of this version")
             return _read(path, file)
-    except (DatasetError, ValueError, KeyError, TypeError, OSError) as error:
+    except Exception as error:  # a hostile head makes NumPy and JSON raise what they like
         raise DatasetError(f"{path}: {error}") from error
 
 
 def _read(path: Path, file: BinaryIO) -> Episode | None:
-    records = _records(file)
+    records = _Records(file)
     head = next(records, None)
     if head is None:
+        if records.damaged:
+            raise DatasetError("its head is damaged")
         return None
-    if head.kind != _HEAD:
+    if head.kind != _Kind.HEAD:
         raise DatasetError("it does not begin with a head")
     values = json.loads(head.payload)
     description = Description.from_json(json.dumps(values["description"]))
@@ -174,17 +191,19 @@ def _read(path: Path, file: BinaryIO) -> Episode | None:
     ended: Outcome | None = None
     for record in records:
         match record.kind:
-            case 1 if record.camera < len(places):
+            case _Kind.IMAGE if record.camera < len(places):
                 places[record.camera].append((record.offset, record.length))
-            case 2 if record.length == form.dtype.itemsize:
+            case _Kind.ROW if record.length == form.dtype.itemsize:
                 rows += record.payload
-            case 3:
+            case _Kind.LABELS:
                 labels |= _validate(Labels, record.payload).given
-            case 4:
+            case _Kind.END:
                 ended = _validate(Outcome, record.payload)
             case kind:
                 raise DatasetError(f"a record of kind {kind} does not fit the features")
     if not rows:
+        if records.damaged:
+            raise DatasetError("it is damaged before the end of its first frame")
         return None
     table = np.frombuffer(bytes(rows), form.dtype)
     outcome = ended or _cut_off(table["success"])
@@ -240,18 +259,31 @@ class _Record:
     payload: bytes
 
 
-def _records(file: BinaryIO) -> Iterator[_Record]:
-    """Whole records from here on; the first that is not ends it."""
-    size = os.fstat(file.fileno()).st_size
-    while len(head := file.read(_RECORD.size)) == _RECORD.size:
+class _Records(Iterator[_Record]):
+    """Whole records from here on; the first that is not ends it.
+
+    Attributes:
+        damaged: it ended with a record that is all there, and not as it was written.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size
+        self.damaged = False
+
+    def __next__(self) -> _Record:
+        head = self._file.read(_RECORD.size)
+        if len(head) < _RECORD.size:
+            raise StopIteration
         kind, camera, length, crc32 = _RECORD.unpack(head)
-        offset = file.tell()
-        if offset + length > size:
-            return
-        payload = file.read(length)
+        offset = self._file.tell()
+        if offset + length > self._size:
+            raise StopIteration
+        payload = self._file.read(length)
         if zlib.crc32(payload) != crc32:
-            return
-        yield _Record(kind, camera, offset, length, b"" if kind == _IMAGE else payload)
+            self.damaged = True
+            raise StopIteration
+        return _Record(kind, camera, offset, length, b"" if kind == _Kind.IMAGE else payload)
 
 
 def _validate[Value](kind: type[Value], payload: bytes) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import threading
 import time
 from collections import deque
@@ -16,10 +17,10 @@ from robolearn.episodes.dataset import DatasetWriter
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION
 from robolearn.episodes.frames import Array, EpisodeContext, Outcome, Step
-from robolearn.episodes.images import CodecName
+from robolearn.episodes.images import CODECS, CodecName
 from robolearn.episodes.journal import UNKNOWN, JournalWriter, RowForm, read_journal
 from robolearn.episodes.labels import Labels
-from robolearn.errors import DatasetError
+from robolearn.errors import ConfigurationError, DatasetError
 
 _SYNC_SECONDS = 1.0
 _DEFAULT_MEMORY = 256 << 20
@@ -31,7 +32,7 @@ class Recorder:
     The control loop hands frames over and never waits for the disk: when ``memory`` is full of
     frames that are not yet written, images are given up and counted in ``lost_images``; vectors,
     actions and times are always kept. When the episode is over, `keep` adds it to a dataset, or
-    `discard` forgets it; to do it again takes another recorder. A journal that a kill left behind
+    `discard` forgets it; then the next one may begin. A journal that a kill left behind
     holds the episode up to the last frame that had reached the disk.
 
     Args:
@@ -40,6 +41,9 @@ class Recorder:
         images: how images are encoded.
         memory: bytes of images that may wait to be written.
         wait: rather wait for the disk than give up images: for simulators, which have time.
+
+    Raises:
+        ConfigurationError: there is no such way to encode images.
 
     Attributes:
         lost_images: how many images of each camera could not be kept, by feature name.
@@ -56,6 +60,8 @@ class Recorder:
     ) -> None:
         self._path = journal
         self._agent = agent
+        if images not in CODECS:
+            raise ConfigurationError(f"images are kept as {', '.join(CODECS)}, not {images!r}")
         self._images: CodecName = images
         self._memory = memory
         self._wait = wait
@@ -66,6 +72,7 @@ class Recorder:
         """Begin.
 
         Raises:
+            DatasetError: an episode is in the journal that was neither kept nor discarded.
             OSError: the journal cannot be made.
         """
         recorded_at = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
@@ -83,9 +90,10 @@ class Recorder:
         Raises:
             OSError: an earlier frame could not be written, because the disk is full for example;
                 the frames before it are in the journal.
-            DatasetError: a value does not fit its feature.
+            DatasetError: a value does not fit its feature, or a time or the reward is not finite.
         """
         writing = self._require_begun()
+        _require_finite(step)
         images = {}
         for camera, name in enumerate(self._form.cameras):
             image = self._next_image(writing, name, step)
@@ -141,11 +149,12 @@ class Recorder:
         """Remove the journal: nobody wants the episode, or it was added to a dataset."""
         if self._writing is not None:
             self._writing.close(drop=True)
-        self._path.unlink(missing_ok=True)
+            self._writing = None
+            self._path.unlink(missing_ok=True)
 
     def _require_begun(self) -> _Writing:
         if self._writing is None:
-            raise RuntimeError("the recorder was not told of a reset")
+            raise RuntimeError("the recorder holds no episode: none began, or it was decided on")
         return self._writing
 
     def _next_image(self, writing: _Writing, name: str, step: Step) -> Array | None:
@@ -182,6 +191,17 @@ class Recorder:
         row["intervention"] = step.intervention
         row["time"] = observation.time
         return row.tobytes()
+
+
+def _require_finite(step: Step) -> None:
+    """Refuse at once what could not be kept when the episode is over."""
+    seen, reward = step.observation, step.next_observation.reward
+    if not math.isfinite(seen.time + step.action_timestamp + sum(seen.timestamps.values())):
+        times = {"the clock": seen.time, **seen.timestamps, ACTION: step.action_timestamp}
+        wrong = next(name for name, time in times.items() if not math.isfinite(time))
+        raise DatasetError(f"frame {step.index}: the time of {wrong} is {times[wrong]}")
+    if reward is not None and not math.isfinite(reward):
+        raise DatasetError(f"frame {step.index}: the reward is {reward}")
 
 
 @dataclass(frozen=True)

@@ -87,10 +87,23 @@ class Run:
         with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
                 run._require_same(config, dataset)
-            else:
-                write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset))))
-                run._write_config(config, dataset.path)
-            yield run
+                yield run
+                return
+            write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset))))
+            run._write_config(config, dataset.path)
+            try:
+                yield run
+            except Exception:
+                run._remove_if_not_begun()
+                raise
+
+    def _remove_if_not_begun(self) -> None:
+        """What was refused before its first step shall not stand in the way of what is meant."""
+        if not any(path.exists() for path in (self._metrics, self._checkpoints, self.policy)):
+            self.config.unlink(missing_ok=True)
+            self._dataset.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # something else is in it
+                self.path.rmdir()
 
     def _write_config(self, config: CloningConfig, dataset: Path) -> None:
         text = tomli_w.dumps(asdict(config))

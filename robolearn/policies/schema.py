@@ -45,13 +45,17 @@ class PolicySchema:
         }
         for name in inputs:
             if name not in vectors:
+                image = name in context.features and context.features[name].is_image
+                what = "an image, which policies do not take yet" if image else "not in the dataset"
                 raise FeatureMismatch(
-                    f"the policy's input {name!r} is no vector of the dataset; "
-                    f"there are {', '.join(vectors)}"
+                    f"the policy's input {name!r} is {what}; there are {', '.join(vectors)}"
                 )
         chosen = {name: vectors[name] for name in inputs or vectors}
         if not chosen:
-            raise FeatureMismatch("the dataset has no observation vectors for the policy to see")
+            raise FeatureMismatch(
+                "the dataset has no observation vectors for the policy to see; from a simulator's "
+                "states they are filled in by: robolearn convert DATASET NEW --replay sim:TASK"
+            )
         return cls(chosen, context.action, context.task, context.rate)
 
     def require_fit(self, context: EpisodeContext, what: str) -> None:

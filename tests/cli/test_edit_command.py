@@ -41,8 +41,10 @@ def test_each_change_is_done_and_told(line_dataset: Path, capsys: pytest.Capture
 
 def test_join_is_not_delete(line_dataset: Path) -> None:
     """Both take numbers only: what was asked for must stay what it was."""
-    assert run(["edit", str(line_dataset), "join", "4", "5"]) == 0
-    assert lengths(line_dataset)[4] == 24
+    assert run(["edit", str(line_dataset), "split", "4", "--at", "5"]) == 0
+    assert lengths(line_dataset)[4] == 5
+    assert run(["edit", str(line_dataset), "join", "4", "10"]) == 0
+    assert lengths(line_dataset) == [12] * 10
 
 
 def test_merge_of_two_datasets(line_dataset: Path, tmp_path: Path, make_episode, capsys) -> None:
@@ -59,13 +61,14 @@ def test_merge_of_two_datasets(line_dataset: Path, tmp_path: Path, make_episode,
         (["trim", "3", "--first", "5", "--stop", "5"], "no frames 5 to 5"),
         (["trim", "3", "--first", "-1", "--stop", "5"], "greater than or equal to 0"),
         (["trim", "99", "--first", "0", "--stop", "5"], "has no episode 99"),
-        (["split", "3", "--at", "12"], "no frames 12 to 12"),
+        (["split", "3", "--at", "12"], "can be split at 1 to 11"),
         (["join", "3"], "two or more"),
+        (["join", "3", "4"], "only parts of one episode can be joined"),
         (["delete"], "name the episodes"),
         (["delete", "3", "99"], "has no episode 99"),
         (["label"], "give --success"),
         (["label", "99", "--notes", "x"], "no readable episode 99"),
-        (["resplit"], "name episodes for validation, or give --share"),
+        (["resplit"], "either name the episodes for validation, or give --share"),
         (["resplit", "--share", "1.5"], "less than 1"),
         (["merge"], "name the datasets"),
         (["merge", "nowhere"], "there is no dataset nowhere"),
@@ -99,7 +102,7 @@ def test_what_was_in_flight_is_kept_or_thrown_away(
     now = Observation(values, dict.fromkeys(values, 1.0), 0.0)
     step = Step(0, now, episode.actions_asked[0], episode.actions[0], 1.0, now)
     with FolderWriter(line_dataset) as writer:
-        recorder = Recorder(writer.journal("in_flight"), "hand")
+        recorder = Recorder(writer.journal(), "hand")
         recorder.on_reset(episode.context)
         recorder.on_step(step)
         recorder.on_end(Outcome(1, None, None, "interrupted"))

@@ -18,8 +18,8 @@ from robolearn.episodes import journal as journal_module
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
-from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
-from robolearn.episodes.journal import JournalWriter, read_journal
+from robolearn.episodes.frames import Observation, Outcome, Step
+from robolearn.episodes.journal import read_journal
 from robolearn.episodes.labels import Labels
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import DatasetError
@@ -129,7 +129,7 @@ def test_labels_are_given_while_recording_and_afterwards(tmp_path: Path, make_ep
 def test_an_episode_is_redone(tmp_path: Path, make_episode) -> None:
     with FolderWriter(tmp_path / "d") as writer:
         for seed in (1, 2):
-            recorder = Recorder(writer.journal("in_flight"), "numbers")
+            recorder = Recorder(writer.journal(), "numbers")
             record(recorder, make_episode(seed=seed))
             recorder.on_end(DONE)
             if seed == 1:
@@ -227,7 +227,7 @@ def test_a_full_disk_stops_the_loop_and_leaves_what_was_before(
     written = make_episode(image=True)
     with FolderWriter(tmp_path / "d") as writer:
         writer.add(make_episode(image=True, seed=5))
-        recorder = Recorder(writer.journal("in_flight"), "numbers")
+        recorder = Recorder(writer.journal(), "numbers")
         recorder.on_reset(written.context)
         writev, calls = os.writev, 0
 
@@ -271,7 +271,7 @@ def test_a_value_of_another_shape_is_refused_at_once(tmp_path: Path, make_episod
 
 
 def test_a_recorder_that_was_not_reset_says_so(tmp_path: Path, make_episode) -> None:
-    with pytest.raises(RuntimeError, match="reset"):
+    with pytest.raises(RuntimeError, match="holds no episode"):
         Recorder(tmp_path / "journal", "x").on_step(steps_of(make_episode())[0])
 
 
@@ -329,7 +329,7 @@ def test_an_episode_kept_in_the_last_moment_is_not_offered_again(
 ) -> None:
     """Killed between keeping an episode and removing its journal."""
     with FolderWriter(tmp_path / "d") as writer:
-        recorder = Recorder(writer.journal("in_flight"), "numbers")
+        recorder = Recorder(writer.journal(), "numbers")
         record(recorder, make_episode())
         recorder.on_end(DONE)
         episode = recorder.episode()
@@ -337,7 +337,7 @@ def test_an_episode_kept_in_the_last_moment_is_not_offered_again(
         writer.add(episode)
     with FolderWriter(tmp_path / "d") as writer:
         assert writer.in_flight() == {}
-        assert not writer.journal("in_flight").exists()
+        assert not writer.journal().exists()
 
 
 RECORDING = textwrap.dedent(
@@ -365,7 +365,7 @@ RECORDING = textwrap.dedent(
         for journal in writer.in_flight():
             writer.recover(journal)
         for number in itertools.count(len(writer)):
-            recorder = Recorder(writer.journal("in_flight"), "counter")
+            recorder = Recorder(writer.journal(), "counter")
             recorder.on_reset(context)
             for t in range(20):
                 recorder.on_step(Step(t, observation(t), np.array([t]), np.array([t]), 1.5 + t,
@@ -409,12 +409,98 @@ def test_kills_at_random_moments_lose_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(episode.timestamps["action"], 1.5 + frames)
 
 
-def test_a_journal_is_replaced(tmp_path: Path, make_episode) -> None:
-    context: EpisodeContext = make_episode().context
-    for agent in ("one", "other"):
-        writer = JournalWriter(tmp_path / "j", context, agent, "now", "raw")
-        writer.close()
-    assert read_journal(tmp_path / "j") is None
+def test_a_journal_is_never_written_over(tmp_path: Path, make_episode) -> None:
+    episode = make_episode()
+    with FolderWriter(tmp_path / "d") as writer:
+        journal = writer.journal()
+        record(Recorder(journal, "one"), episode, steps=5)
+        while read_journal(journal) is None:
+            time.sleep(0.01)
+        assert writer.journal() != journal
+        other = Recorder(journal, "other")
+        with pytest.raises(DatasetError, match="keep or discard it first"):
+            other.on_reset(episode.context)
+        other.discard()
+        assert list(writer.in_flight()) == [journal]
+
+
+def test_a_recorder_takes_the_next_episode_when_it_is_decided_on_this_one(
+    tmp_path: Path, make_episode
+) -> None:
+    recorder = Recorder(tmp_path / "journal", "numbers")
+    with FolderWriter(tmp_path / "d") as writer:
+        record(recorder, make_episode(seed=1))
+        with pytest.raises(DatasetError, match="keep or discard it first"):
+            recorder.on_reset(make_episode(seed=2).context)
+        assert recorder.keep(writer) == 0
+        with pytest.raises(RuntimeError, match="holds no episode"):
+            recorder.keep(writer)
+        record(recorder, make_episode(seed=2))
+        recorder.discard()
+        recorder.discard()
+        record(recorder, make_episode(seed=3))
+        assert recorder.keep(writer) == 1
+        assert [writer.episode(i).context.seed for i in range(2)] == [1, 3]
+
+
+@pytest.mark.parametrize("place", ["head", "first image"])
+def test_a_journal_damaged_before_its_first_frame_is_kept_and_named(
+    tmp_path: Path, make_episode, place: str
+) -> None:
+    with FolderWriter(tmp_path / "d") as writer:
+        writer.add(make_episode(image=True))
+        journal = writer.journal()
+        recorder = Recorder(journal, "numbers")
+        record(recorder, make_episode(image=True))
+        recorder.on_end(DONE)
+        whole = bytearray(journal.read_bytes())
+        head = len(journal_module._MAGIC) + journal_module._RECORD.size
+        size = journal_module._RECORD.unpack_from(whole, len(journal_module._MAGIC))[2]
+        whole[head + 9 if place == "head" else head + size + journal_module._RECORD.size + 9] ^= 1
+        journal.write_bytes(whole)
+    with FolderWriter(tmp_path / "d") as writer:
+        assert writer.in_flight() == {}
+        [(path, error)] = writer.unreadable_journals().items()
+        assert path == journal
+        assert "damaged" in str(error)
+        assert journal.exists()
+
+
+@pytest.mark.parametrize("wrong", ["hand", "action", "time", "reward"])
+def test_what_could_not_be_kept_is_refused_at_once(
+    tmp_path: Path, make_episode, wrong: str
+) -> None:
+    step = steps_of(make_episode())[0]
+    match wrong:
+        case "hand":
+            times = dict(step.observation.timestamps) | {"observation.state.hand": np.nan}
+            step = dataclasses.replace(
+                step, observation=dataclasses.replace(step.observation, timestamps=times)
+            )
+        case "action":
+            step = dataclasses.replace(step, action_timestamp=np.inf)
+        case "time":
+            step = dataclasses.replace(
+                step, observation=dataclasses.replace(step.observation, time=np.nan)
+            )
+        case "reward":
+            after = dataclasses.replace(step.next_observation, reward=np.inf)
+            step = dataclasses.replace(step, next_observation=after)
+    recorder = Recorder(tmp_path / "journal", "numbers")
+    recorder.on_reset(make_episode().context)
+    with pytest.raises(
+        DatasetError, match=f"frame 0: the .*{'clock' if wrong == 'time' else wrong}.* is (nan|inf)"
+    ):
+        recorder.on_step(step)
+
+
+def test_text_in_no_encoding_is_kept_with_question_marks(tmp_path: Path, make_episode) -> None:
+    recorder = Recorder(tmp_path / "journal", "numbers")
+    with FolderWriter(tmp_path / "d") as writer:
+        record(recorder, make_episode())
+        recorder.label(Labels(notes="caf\udce9"))
+        recorder.keep(writer)
+    assert open_dataset(tmp_path / "d").summaries[0].notes == "caf?"
 
 
 def test_a_camera_may_write_into_the_same_array_again(tmp_path: Path, make_episode) -> None:

@@ -27,9 +27,10 @@ from robolearn.episodes.formats.folder import (
     FolderDataset,
     episode_numbers,
     episode_path,
+    folder_index,
     journals,
 )
-from robolearn.episodes.formats.folder_index import Entry, FolderIndex
+from robolearn.episodes.formats.folder_index import Entry
 from robolearn.episodes.formats.hdf5 import OWN, read_episode
 from robolearn.episodes.formats.hdf5_file import Hdf5Dataset
 from robolearn.episodes.formats.layouts import robomimic_key
@@ -118,7 +119,7 @@ class FolderFiles(CheckedFiles):
         self._path = path
         self.numbers = episode_numbers(path)
         self._dataset = FolderDataset(path) if self.numbers else None
-        self._index = FolderIndex(path / INDEX)
+        self._index = folder_index(path)
 
     def problems(self) -> Iterator[Problem]:
         yield from self._strange_files()

@@ -83,10 +83,18 @@ def copy_episodes(
 
     Raises:
         FeatureMismatch: an episode's features are not those of the first one.
+        DatasetError: an episode has no frames, so that its copy would be refused; names it, before
+            anything is written.
         RobolearnError: an episode cannot be read, or changed; names it.
         OSError: the disk is full.
     """
     summaries = source.summaries
+    for index in indices:
+        if not summaries[index].frames:
+            raise DatasetError(
+                f"{source.path}, episode {summaries[index].number}: it has no frames and cannot be "
+                "copied; take it out of the dataset first"
+            )
     for index in indices:
         summary = summaries[index]
         episode = source.episode(index)
@@ -96,9 +104,3 @@ def copy_episodes(
             raise type(error)(f"{source.path}, episode {summary.number}: {error}") from error
         writer.add(episode, valid=summary.valid)
         yield episode
-
-
-def size_on_disk(path: Path) -> int:
-    """Bytes of a file, or of all files of a folder."""
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files if file.is_file())

@@ -14,13 +14,19 @@ from robolearn.episodes.labels import Labels
 from robolearn.errors import DatasetError
 
 
-def trim(writer: FolderWriter, number: int, first: int, stop: int) -> None:
+def trim(writer: FolderWriter, number: int, first: int = 0, stop: int | None = None) -> int:
     """Keep frames ``first`` to ``stop - 1`` of an episode.
+
+    Returns:
+        How many those are.
 
     Raises:
         DatasetError: there is no such episode, or it has no such frames.
     """
-    writer.substitute(number, writer.episode(number).part(first, stop))
+    episode = writer.episode(number)
+    kept = episode.part(first, len(episode) if stop is None else stop)
+    writer.substitute(number, kept)
+    return len(kept)
 
 
 def split(writer: FolderWriter, number: int, frame: int) -> int:
@@ -33,9 +39,14 @@ def split(writer: FolderWriter, number: int, frame: int) -> int:
         DatasetError: there is no such episode, or nothing would be left on one side.
     """
     episode = writer.episode(number)
+    frames = len(episode)
+    if not 0 < frame < frames:
+        raise DatasetError(
+            f"episode {number} has {frames} frames: it can be split at 1 to {frames - 1}"
+        )
     before, after = episode.part(0, frame), episode.part(frame, len(episode))
     # First the new one: stopped in between, frames are there twice rather than not at all.
-    other = writer.add(after, valid=writer.summaries[number].valid)
+    other = writer.add(after, valid=writer.summaries_by_number[number].valid)
     writer.substitute(number, before)
     return other
 
@@ -67,6 +78,8 @@ def merge(writer: FolderWriter, source: Dataset) -> list[int]:
     """
     if source.path.resolve() == writer.path.resolve():
         raise DatasetError(f"{source.path} cannot be merged into itself")
+    if isinstance(source, FolderDataset):
+        source.look_through()
     added = []
     for index, summary in enumerate(source.summaries):
         if isinstance(source, FolderDataset):
@@ -100,7 +113,7 @@ def resplit(writer: FolderWriter, valid: Iterable[int]) -> None:
     writer.relabel(
         {
             number: replace(summary, valid=number in chosen)
-            for number, summary in writer.summaries.items()
+            for number, summary in writer.summaries_by_number.items()
         }
     )
 
@@ -119,6 +132,6 @@ def drawn(numbers: Iterable[int], share: float, seed: int) -> list[int]:
 
 
 def _known(writer: FolderWriter, number: int) -> EpisodeSummary:
-    if number not in writer.summaries:
+    if number not in writer.summaries_by_number:
         raise DatasetError(f"{writer.path} has no readable episode {number}")
-    return writer.summaries[number]
+    return writer.summaries_by_number[number]

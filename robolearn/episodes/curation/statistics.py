@@ -168,8 +168,9 @@ class DatasetStatistics:
         self.episodes += 1
         self.frames += len(episode)
         self.interventions += int(np.count_nonzero(episode.interventions))
-        otherwise = (episode.actions != episode.actions_asked).reshape(len(episode), -1)
-        self.asked_otherwise += int(otherwise.any(axis=1).sum())
+        otherwise = episode.actions != episode.actions_asked
+        elements = tuple(range(1, otherwise.ndim))
+        self.asked_otherwise += int(np.count_nonzero(otherwise.any(axis=elements)))
         for name, values in (*episode.observations.items(), (ACTION, episode.actions)):
             rows = values.reshape(len(values), int(np.prod(values.shape[1:])))
             self._stream(name, rows.shape[1]).values.add(rows)

@@ -15,7 +15,7 @@ type ImageForm = CodecName | Literal["jpegxl", "jpeg2k", "png", "video"]
 """How images are kept: each format has some of these."""
 
 
-def open_dataset(path: Path) -> Dataset:
+def open_dataset(path: Path | str) -> Dataset:
     """Open a dataset of any form.
 
     - a folder with ``episodes/*.hdf5``: robolearn's own, see `robolearn.episodes.formats.folder`;
@@ -31,6 +31,7 @@ def open_dataset(path: Path) -> Dataset:
     from robolearn.episodes.formats.folder import FolderDataset
     from robolearn.episodes.formats.hdf5_file import Hdf5Dataset
 
+    path = Path(path)
     if not path.exists():
         raise DatasetError(f"there is no dataset {path}")
     if path.is_file():
@@ -68,7 +69,7 @@ def format_of(path: Path) -> FormatName:
 
 
 def open_writer(
-    path: Path, form: FormatName | None = None, images: ImageForm | None = None
+    path: Path | str, form: FormatName | None = None, images: ImageForm | None = None
 ) -> DatasetWriter:
     """Begin a new dataset, or go on with one where its form allows it.
 
@@ -81,6 +82,7 @@ def open_writer(
         ConfigurationError: the form keeps no images in that way.
         FolderInUse: the path holds something else, or another process is writing there.
     """
+    path = Path(path)
     form = form or format_of(path)
     match form:
         case "folder":

@@ -15,8 +15,10 @@ episode that was there before, and what the indices miss is caught up with by th
 from __future__ import annotations
 
 import contextlib
+import itertools
+import re
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +37,7 @@ from robolearn.episodes.formats.hdf5 import (
     write_episode,
 )
 from robolearn.episodes.formats.hdf5_file import write_totals
-from robolearn.episodes.formats.safe_hdf5 import checksum, look_through, reading, writing
+from robolearn.episodes.formats.safe_hdf5 import checksum, look_through, reading, trust, writing
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.journal import read_journal
@@ -45,8 +47,10 @@ from robolearn.folders import claimed, commit
 INDEX = "episodes.jsonl"
 PEERS_INDEX = "index.hdf5"
 EPISODES = "episodes"
-_DIGITS = 6
+_EPISODE = re.compile(r"episode_([0-9]{6}|[1-9][0-9]{6,17})\.hdf5")
 _JOURNAL = ".journal"
+_AHEAD = 64
+"""Episodes that are looked through at once, before they are read one after the other."""
 _GROWTH = 1.1
 """The peers' index is replaced when there are this many times more episodes: O(1) for each."""
 
@@ -62,8 +66,11 @@ class FolderDataset(Dataset):
         super().__init__(path)
         self._numbers = episode_numbers(path)
         if not self._numbers:
-            raise DatasetError(f"{path} is no dataset: it has no {EPISODES}/*.hdf5")
-        self._entries = FolderIndex(path / INDEX).entries
+            hint = f"; keep what was in flight with: robolearn edit {path} recover"
+            raise DatasetError(
+                f"{path} is no dataset: it has no {EPISODES}/*.hdf5{hint * bool(journals(path))}"
+            )
+        self._entries = folder_index(path).entries
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -92,6 +99,17 @@ class FolderDataset(Dataset):
         number = self._numbers[index]
         return _read(self.path, number, self._entries.get(number))
 
+    def episodes(self, indices: Sequence[int]) -> Iterator[Episode]:
+        for first in range(0, len(indices), _AHEAD):
+            following = indices[first : first + _AHEAD]
+            look_through([episode_path(self.path, self._numbers[index]) for index in following])
+            for index in following:
+                yield self.episode(index)
+
+    def look_through(self) -> None:
+        """Look through all files at once, which then need not be done for each."""
+        look_through([episode_path(self.path, number) for number in self._numbers])
+
     def require_intact(self, index: int) -> None:
         """Refuse an episode's file that is not as it was recorded, or cannot be opened.
 
@@ -117,7 +135,8 @@ class FolderWriter(DatasetWriter):
         FolderInUse: the folder holds something else, or another process is recording into it.
     """
 
-    def __init__(self, path: Path, images: CodecName | None = None) -> None:
+    def __init__(self, path: Path | str, images: CodecName | None = None) -> None:
+        path = Path(path)
         super().__init__(path)
         self._images: CodecName | None = images
         self._claim = contextlib.ExitStack()
@@ -125,13 +144,15 @@ class FolderWriter(DatasetWriter):
         try:
             (path / EPISODES).mkdir(exist_ok=True)
             self._discard_staged()
-            self.index = FolderIndex(path / INDEX)
+            self.index = folder_index(path)
             self._numbers = set(episode_numbers(path))
             self._catch_up()
+            self._discard_empty_journals()
             self._context = self._newest_context()
             self._next = max(self._numbers, default=-1) + 1
-            self._peers_know = 0  # episodes in the index that was written last
-            self._peers_index_is_stale = True
+            self._peers_index_is_stale = not self._peers_index_is_newest()
+            # Episodes in the index that was written last.
+            self._peers_know = 0 if self._peers_index_is_stale else len(self._numbers)
         except BaseException:
             self._claim.close()
             raise
@@ -147,7 +168,8 @@ class FolderWriter(DatasetWriter):
             self._catch_up()
             if self._peers_index_is_stale:
                 self._write_peers_index()
-            if not self._numbers and not self.in_flight():
+            self._discard_empty_journals()
+            if not self._numbers and not journals(self.path):
                 self._remove_if_empty()
         finally:
             self._claim.close()
@@ -159,6 +181,7 @@ class FolderWriter(DatasetWriter):
         staged = self.stage("episode")
         try:
             write_episode(episode, staged, images=self._images)
+            trust(staged)
             return self.commit(staged, valid=valid)
         except BaseException:
             staged.unlink(missing_ok=True)
@@ -172,23 +195,27 @@ class FolderWriter(DatasetWriter):
             labels: what is known of it, its split included.
 
         Returns:
-            Its number.
+            Its number, also where the very same file is an episode already.
 
         Raises:
             FeatureMismatch: its features, action or rate are not those of the dataset.
             OSError: the disk is full.
         """
+        crc32, size = checksum(path), path.stat().st_size
+        for number, entry in self.index.entries.items():
+            if (entry.crc32, entry.bytes) == (crc32, size) and number in self._numbers:
+                return number
         staged = self.stage("episode")
         try:
             try:
-                staged.hardlink_to(path)
+                staged.hardlink_to(path.resolve())
             except OSError:  # another file system, or one without hard links
                 shutil.copyfile(path, staged)
-            number = self.commit(staged, valid=labels.valid)
+            with reading(path):  # looks through it
+                trust(staged)
+            return self._commit(staged, lambda found: replace(labels, number=found.number))
         finally:
             staged.unlink(missing_ok=True)
-        self.relabel({number: replace(labels, number=number)})
-        return number
 
     def episode(self, number: int) -> Episode:
         """Read an episode.
@@ -199,7 +226,7 @@ class FolderWriter(DatasetWriter):
         return _read(self.path, number, self._entry(number))
 
     @property
-    def summaries(self) -> dict[int, EpisodeSummary]:
+    def summaries_by_number(self) -> dict[int, EpisodeSummary]:
         """What is known of each episode that can be read, by its number, ascending."""
         entries = self.index.entries
         return {
@@ -210,12 +237,13 @@ class FolderWriter(DatasetWriter):
         """Path of a file in which an episode may be written before it is committed."""
         return self.path / EPISODES / f".{name}.part"
 
-    def journal(self, name: str) -> Path:
-        """Path of a file in which an episode may be recorded; see `robolearn.episodes.journal`."""
-        return self.path / EPISODES / f".{name}{_JOURNAL}"
+    def journal(self) -> Path:
+        """Path of a new file for a `Recorder`; what a kill leaves there, `in_flight` finds."""
+        names = (self.path / EPISODES / f".{number}{_JOURNAL}" for number in itertools.count())
+        return next(path for path in names if not path.exists())
 
     def commit(self, staged: Path, *, valid: bool | None = None) -> int:
-        """Make a staged file the next episode.
+        """Make a staged file, which this program has written, the next episode.
 
         Returns:
             Its number.
@@ -224,16 +252,10 @@ class FolderWriter(DatasetWriter):
             FeatureMismatch: its features, action or rate are not those of the dataset.
             OSError: the disk is full.
         """
-        number = self._next
-        try:
-            self._put(staged, number, is_valid(number) if valid is None else valid)
-        finally:
-            if episode_path(self.path, number).exists():  # whatever came in between: it is kept
-                self._numbers.add(number)
-                self._next = number + 1
-        if len(self._numbers) >= _GROWTH * self._peers_know:
-            self._write_peers_index()
-        return number
+        trust(staged)
+        return self._commit(
+            staged, lambda found: found if valid is None else replace(found, valid=valid)
+        )
 
     def substitute(self, number: int, episode: Episode) -> None:
         """Put an episode, whole or in part, in the place of one that is there.
@@ -246,10 +268,14 @@ class FolderWriter(DatasetWriter):
         staged = self.stage("episode")
         try:
             write_episode(episode, staged, images=self._images)
-            # Without a line the file is read as it is; with the old one it would pass for damaged.
-            entries = self.index.entries.values()
-            self.index.replace(entry for entry in entries if entry.summary.number != number)
-            self._put(staged, number, valid)
+            trust(staged)
+            entry = self._entry_of(staged, number)
+            # The line comes first: until the file is there, the line before it holds.
+            self.index.append(replace(entry, summary=replace(entry.summary, valid=valid)))
+            self._peers_index_is_stale = True
+            _commit_trusted(staged, episode_path(self.path, number))
+            with contextlib.suppress(OSError):  # a line too many does no harm
+                self.index.replace(self.index.entries.values())
         finally:
             staged.unlink(missing_ok=True)
 
@@ -279,7 +305,9 @@ class FolderWriter(DatasetWriter):
         Raises:
             DatasetError: there is no episode of a number; none is deleted.
         """
-        gone = {self._entry(number).summary.number for number in numbers}
+        gone = set(numbers)
+        for number in gone - self._numbers:
+            raise DatasetError(f"{self.path} has no episode {number}")
         # First the file: an entry without one is dropped by the next writer.
         for number in sorted(gone):
             episode_path(self.path, number).unlink()
@@ -302,20 +330,21 @@ class FolderWriter(DatasetWriter):
     def in_flight(self) -> dict[Path, Episode]:
         """Episodes that were being recorded when a recording ended unexpectedly, by their journals.
 
-        Journals without a frame, or of an episode that was kept in the very last moment, are
-        removed.
+        Those that cannot be read are in `unreadable_journals`.
         """
-        found = {}
-        for journal in journals(self.path):
-            try:
-                episode = read_journal(journal)
-            except DatasetError:
-                continue  # `check` names it
-            if episode is None or self._is_newest(episode):
-                journal.unlink()
-            else:
-                found[journal] = episode
-        return found
+        return {
+            journal: found
+            for journal, found in self._journals().items()
+            if isinstance(found, Episode)
+        }
+
+    def unreadable_journals(self) -> dict[Path, DatasetError]:
+        """What is wrong with journals of which no frame can be read."""
+        return {
+            journal: found
+            for journal, found in self._journals().items()
+            if isinstance(found, DatasetError)
+        }
 
     def recover(self, journal: Path) -> int:
         """Keep an episode that was cut off, and remove its journal.
@@ -338,6 +367,21 @@ class FolderWriter(DatasetWriter):
         journal.unlink()
         return number
 
+    def _journals(self) -> dict[Path, Episode | DatasetError | None]:
+        found: dict[Path, Episode | DatasetError | None] = {}
+        for journal in journals(self.path):
+            try:
+                found[journal] = read_journal(journal)
+            except DatasetError as error:
+                found[journal] = error
+        return found
+
+    def _discard_empty_journals(self) -> None:
+        """Remove journals without a frame, or of what was kept in the very last moment."""
+        for journal, found in self._journals().items():
+            if found is None or (isinstance(found, Episode) and self._is_newest(found)):
+                journal.unlink()
+
     def _is_newest(self, episode: Episode) -> bool:
         if not self._numbers:
             return False
@@ -356,19 +400,37 @@ class FolderWriter(DatasetWriter):
             )
         )
 
-    def _put(self, staged: Path, number: int, valid: bool) -> None:
-        """Give a staged file its name and its line."""
+    def _commit(self, staged: Path, labelled: Callable[[EpisodeSummary], EpisodeSummary]) -> int:
+        """Make a staged file the next episode, with what is to be said of it."""
+        number = self._next
+        path = episode_path(self.path, number)
+        try:
+            entry = self._entry_of(staged, number)
+            self._peers_index_is_stale = True
+            _commit_trusted(staged, path)
+            self.index.append(replace(entry, summary=labelled(entry.summary)))
+        finally:
+            if path.exists():  # whatever came in between: it is kept
+                self._numbers.add(number)
+                self._next = number + 1
+        if len(self._numbers) >= _GROWTH * self._peers_know:
+            self._write_peers_index()
+        return number
+
+    def _entry_of(self, staged: Path, number: int) -> Entry:
+        """The entry of a staged file, which fits the dataset.
+
+        Raises:
+            FeatureMismatch: its features, action or rate are not those of the dataset.
+        """
         crc32 = checksum(staged)
-        with reading(staged, crc32) as file:
+        with reading(staged) as file:
             context = read_context(file, "demo_0")
-            summary = read_summary(file, "demo_0", number, valid)
+            summary = read_summary(file, "demo_0", number, is_valid(number))
         if self._context is not None:
             require_same_features(self._context, context, self.path)
         self._context = context
-        size = staged.stat().st_size
-        self._peers_index_is_stale = True
-        commit(staged, episode_path(self.path, number))
-        self.index.append(Entry(summary, size, crc32))
+        return Entry(summary, staged.stat().st_size, crc32)
 
     def _entry(self, number: int) -> Entry:
         if number not in self._numbers:
@@ -403,6 +465,13 @@ class FolderWriter(DatasetWriter):
             with contextlib.suppress(DatasetError):
                 return _context_of(episode_path(self.path, number), self._crc32(number))
         return None
+
+    def _peers_index_is_newest(self) -> bool:
+        try:
+            changed = (self.path / INDEX).stat().st_mtime_ns
+            return (self.path / PEERS_INDEX).stat().st_mtime_ns >= changed
+        except OSError:
+            return False
 
     def _write_peers_index(self) -> None:
         path = self.path / PEERS_INDEX
@@ -446,18 +515,28 @@ def count_episodes(path: Path) -> int:
 
 def episode_numbers(path: Path) -> list[int]:
     """Numbers of the episodes in a dataset folder, ascending."""
-    files = (path / EPISODES).glob(f"episode_{'[0-9]' * _DIGITS}.hdf5")
-    return sorted(int(file.stem.removeprefix("episode_")) for file in files)
+    names = (_EPISODE.fullmatch(file.name) for file in (path / EPISODES).glob("episode_*.hdf5"))
+    return sorted(int(name[1]) for name in names if name)
 
 
 def episode_path(dataset: Path, number: int) -> Path:
     """The file of the episode of that number."""
-    return dataset / EPISODES / f"episode_{number:0{_DIGITS}d}.hdf5"
+    return dataset / EPISODES / f"episode_{number:06d}.hdf5"
 
 
 def journals(dataset: Path) -> list[Path]:
     """Journals of episodes in flight, of a recording that goes on or that ended unexpectedly."""
     return sorted((dataset / EPISODES).glob(f".*{_JOURNAL}"))
+
+
+def folder_index(dataset: Path) -> FolderIndex:
+    """The index of a dataset folder."""
+    return FolderIndex(dataset / INDEX, lambda number: episode_path(dataset, number))
+
+
+def _commit_trusted(staged: Path, path: Path) -> None:
+    commit(staged, path)
+    trust(path)  # the staged file was looked through, or written by this process
 
 
 def _read(dataset: Path, number: int, entry: Entry | None) -> Episode:

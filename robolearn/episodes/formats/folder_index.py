@@ -7,9 +7,9 @@ place of an earlier one: so labels and the split change without touching the rec
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +17,8 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter
 
 from robolearn.episodes.dataset import EpisodeSummary
+from robolearn.episodes.description import json_text
+from robolearn.episodes.formats.safe_hdf5 import checksum
 from robolearn.folders import write_file
 
 type Natural = Annotated[int, Field(ge=0)]
@@ -39,7 +41,7 @@ class Entry:
     def to_line(self) -> str:
         """As one line of JSON."""
         size = {"bytes": self.bytes, "crc32": self.crc32}
-        return json.dumps(asdict(self.summary) | size) + "\n"
+        return json_text(asdict(self.summary) | size) + "\n"
 
 
 class FolderIndex:
@@ -48,16 +50,19 @@ class FolderIndex:
     Args:
         path: of the file. Where there is none, there are no entries; damaged lines are passed over
             and counted in ``damaged``: what they said is in the episodes' files.
+        file_of: the episode's file by its number. Where the newest line is about a file that a
+            kill kept from taking the place of another, the line about that other one holds.
 
     Attributes:
         entries: by the episode's number.
         damaged: positions of lines that could not be read, from 1.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, file_of: Callable[[int], Path]) -> None:
         self._path = path
         self.entries: dict[int, Entry] = {}
         self.damaged: list[int] = []
+        replaced: dict[int, Entry] = {}
         if not path.is_file():
             return
         for position, line in enumerate(path.read_bytes().splitlines(), start=1):
@@ -66,7 +71,14 @@ class FolderIndex:
             except (ValueError, RecursionError):  # pydantic's and JSON's errors are ValueErrors
                 self.damaged.append(position)
             else:
-                self.entries[entry.summary.number] = entry
+                number = entry.summary.number
+                if number in self.entries and self.entries[number].crc32 != entry.crc32:
+                    replaced[number] = self.entries[number]
+                self.entries[number] = entry
+        for number, before in replaced.items():
+            with contextlib.suppress(OSError):  # the file was deleted
+                if checksum(file_of(number)) == before.crc32:
+                    self.entries[number] = before
 
     def append(self, entry: Entry) -> None:
         """Add or change one entry. It is on the disk when this returns.

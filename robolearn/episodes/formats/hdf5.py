@@ -30,7 +30,8 @@ from robolearn.episodes.formats.safe_hdf5 import (
     require_bounded,
     writing,
 )
-from robolearn.episodes.frames import Array, EpisodeContext, Outcome
+from robolearn.episodes.formats.undescribed import undescribed
+from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.episodes.images import (
     CODECS,
     JPEG_QUALITY,
@@ -49,6 +50,10 @@ OWN = "robolearn"
 _DESCRIPTION = "description"
 _DEFAULT_RATE = 20.0
 """robosuite's and robomimic's own, Hz."""
+
+_MOST_BYTES = 1 << 30
+"""Of the vectors of an episode, which are held in memory: days of an arm at 20 Hz. Compressed, they
+may take a thousandth of that in the file."""
 
 _JPEG_FILTER = 32019
 """Registered with the HDF Group. Without its plug-in other readers refuse the images by name."""
@@ -138,9 +143,10 @@ def read_episode(path: Path, name: str = "demo_0", crc32: int | None = None) -> 
     with reading(path, crc32) as file:
         demo = member(file, f"data/{name}")
         context = read_context(file, name)
-        actions = array(demo, robomimic_key(ACTION))
+        vectors = _Vectors()
+        actions = vectors.read(demo, robomimic_key(ACTION))
         observations = {
-            feature: array(demo, robomimic_key(feature))
+            feature: vectors.read(demo, robomimic_key(feature))
             for feature, form in context.features.items()
             if not form.is_image
         }
@@ -150,7 +156,8 @@ def read_episode(path: Path, name: str = "demo_0", crc32: int | None = None) -> 
             if form.is_image
         }
         if not has(demo, OWN):
-            return _without_description(demo, context, observations, images, actions)
+            rewards = vectors.read(demo, "rewards") if has(demo, "rewards") else None
+            return undescribed(context, observations, images, actions, rewards)
         own = member(demo, OWN)
         description = _read_description(own)
         return Episode(
@@ -158,17 +165,19 @@ def read_episode(path: Path, name: str = "demo_0", crc32: int | None = None) -> 
             observations=observations,
             images=images,
             actions=actions,
-            actions_asked=array(own, "actions_asked") if has(own, "actions_asked") else actions,
-            rewards=array(demo, "rewards"),
-            success=array(own, "success"),
+            actions_asked=(
+                vectors.read(own, "actions_asked") if has(own, "actions_asked") else actions
+            ),
+            rewards=vectors.read(demo, "rewards"),
+            success=vectors.read(own, "success"),
             interventions=(
-                array(own, "interventions")
+                vectors.read(own, "interventions")
                 if has(own, "interventions")
                 else np.zeros(len(actions), bool)
             ),
-            time=array(own, "time"),
+            time=vectors.read(own, "time"),
             timestamps={
-                feature: array(own, f"timestamps/{robomimic_key(feature)}")
+                feature: vectors.read(own, f"timestamps/{robomimic_key(feature)}")
                 for feature in (*context.features, ACTION)
             },
             outcome=description.outcome,
@@ -201,7 +210,7 @@ def read_summary(file: h5py.File, name: str, number: int, valid: bool) -> Episod
             notes=description.notes,
             seed=description.seed,
         )
-    rewards = array(demo, "rewards") if has(demo, "rewards") else None
+    rewards = _Vectors().read(demo, "rewards") if has(demo, "rewards") else None
     return EpisodeSummary(
         number=number,
         frames=frames,
@@ -232,8 +241,33 @@ def read_context(file: h5py.File, name: str) -> EpisodeContext:
         )
     own = member(demo, OWN)
     if model_file is None and has(own, "model_file"):
-        model_file = array(own, "model_file").tobytes().decode()
+        model_file = _Vectors().read(own, "model_file").tobytes().decode()
     return replace(_read_description(own).context, env_args=env_args, model_file=model_file)
+
+
+class _Vectors:
+    """Reads arrays of one episode until they take more memory than an episode can need."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+
+    def read(self, group: h5py.Group, key: str) -> Array:
+        """A whole array.
+
+        Raises:
+            DatasetError: there is none, or there are too many bytes of them.
+        """
+        dataset = member(group, key)
+        if isinstance(dataset, h5py.Dataset) and dataset.shape:
+            require_bounded(dataset, key)
+            # A frame costs something, too, where it has no elements.
+            self._bytes += dataset.nbytes + 8 * dataset.shape[0]
+            if self._bytes > _MOST_BYTES:
+                raise DatasetError(
+                    f"{key} of shape {dataset.shape} is too much: the vectors of an episode take "
+                    f"no more than {_MOST_BYTES >> 20} MiB of memory"
+                )
+        return array(group, key)
 
 
 def _read_description(own: h5py.Group) -> Description:
@@ -258,41 +292,6 @@ def _json_object(text: Any, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DatasetError(f"its {name} are no JSON object")
     return value
-
-
-def _without_description(
-    demo: h5py.Group,
-    context: EpisodeContext,
-    observations: dict[str, Array],
-    images: dict[str, Images],
-    actions: Array,
-) -> Episode:
-    """An episode that robomimic or robosuite wrote: a reward is success, time is counted."""
-    steps = len(actions)
-    times = np.arange(steps) / context.rate
-    rewarded = has(demo, "rewards")
-    rewards = array(demo, "rewards") if rewarded else np.zeros(steps, np.float32)
-    success = rewards > 0
-    return Episode(
-        context=context,
-        observations=observations,
-        images=images,
-        actions=actions,
-        actions_asked=actions,
-        rewards=rewards,
-        success=success,
-        interventions=np.zeros(steps, bool),
-        time=times,
-        timestamps=dict.fromkeys((*context.features, ACTION), times),
-        outcome=Outcome(
-            steps,
-            bool(success.any()) if rewarded else None,
-            bool(success[-1:].any()) if rewarded else None,
-            "horizon",
-        ),
-        agent="unknown",
-        recorded_at=None,
-    )
 
 
 def _write(group: h5py.Group, key: str, values: Array) -> None:
@@ -348,6 +347,8 @@ def _read_images(path: Path, dataset: h5py.Dataset) -> Images:
         raise DatasetError(
             f"{key} has frames of {dataset.dtype} {dataset.shape[1:]}, not uint8 images"
         )
+    if 0 in dataset.shape[1:]:
+        raise DatasetError(f"{key} has images of no size: {dataset.shape[1:]}")
     require_bounded(dataset, key)
     frame_shape = dataset.shape[1:]
     codec = _codec_of(dataset)
@@ -436,6 +437,8 @@ def _infer_features(demo: h5py.Group) -> Mapping[str, Feature]:
 
 def _infer_action(actions: h5py.Dataset, env_args: Mapping[str, Any]) -> ActionFeature:
     """robosuite's single arms have actions in [-1, 1] of which the last one is the gripper's."""
+    if actions.ndim != 2:
+        raise DatasetError(f"actions has frames of {actions.shape[1:]}, not vectors")
     size = actions.shape[1]
     is_robosuite = env_args.get("type") == 1
     return ActionFeature(

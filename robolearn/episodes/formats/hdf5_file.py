@@ -15,7 +15,14 @@ import numpy as np
 from robolearn.episodes.dataset import Dataset, DatasetWriter, EpisodeSummary, is_valid
 from robolearn.episodes.episode import Episode, require_same_features
 from robolearn.episodes.formats.hdf5 import read_context, read_episode, read_summary, write_demo
-from robolearn.episodes.formats.safe_hdf5 import has, is_being_written, member, reading, writing
+from robolearn.episodes.formats.safe_hdf5 import (
+    has,
+    is_being_written,
+    member,
+    reading,
+    require_bounded,
+    writing,
+)
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.episodes.images import CodecName
 from robolearn.errors import DatasetError, FolderInUse
@@ -40,10 +47,11 @@ class Hdf5Dataset(Dataset):
                 raise DatasetError("no demonstrations in its group 'data'")
             self._places = [_place(path, data, name) for name in names]
             self._numbers = [_number(name) for name in names]
+            masked = _masked(file) if has(file, VALID_MASK) else None
             self._valid = {
                 number
                 for name, number in zip(names, self._numbers, strict=True)
-                if (name in _masked(file) if has(file, VALID_MASK) else is_valid(number))
+                if (is_valid(number) if masked is None else name in masked)
             }
 
     def __len__(self) -> int:
@@ -136,9 +144,10 @@ def write_totals(file: h5py.File, frames: int, masks: dict[bool, list[str]]) -> 
 
 def _masked(file: h5py.File) -> set[str]:
     mask = member(file, VALID_MASK)
-    if mask.dtype.kind not in "SO" or mask.ndim != 1:
+    if not h5py.check_string_dtype(mask.dtype) or mask.ndim != 1:
         raise DatasetError(f"{VALID_MASK} is no list of names")
-    return {name.decode() for name in mask}
+    require_bounded(mask, VALID_MASK)
+    return {name.decode() for name in mask[()]}
 
 
 def _number(name: str) -> int:

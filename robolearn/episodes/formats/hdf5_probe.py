@@ -15,7 +15,7 @@ _MEMORY = 2 << 30
 _GREATEST_CHUNK = 1 << 30
 
 
-def _look(path: str) -> None:
+def _look(path: bytes) -> None:
     with h5py.File(path, "r") as file:
         _look_at_attributes(file)
         file.visititems(_look_at)
@@ -52,7 +52,7 @@ def _require_reasonable_chunks(dataset: h5py.Dataset) -> None:
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for path in sys.stdin.read().split("\0")[:-1]:
+    for path in sys.stdin.buffer.read().split(b"\0")[:-1]:
         try:
             _look(path)
             reason = ""

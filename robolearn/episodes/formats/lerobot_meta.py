@@ -275,7 +275,9 @@ class LeRobotMeta:
                 videos[camera] = self.path / place, float(row[f"videos/{camera}/from_timestamp"])
             if index < 0 or length < 1 or not isinstance(tasks[0], str):
                 raise ValueError("an episode without frames")
-        except (TypeError, ValueError, KeyError, IndexError) as error:
+            if not all(math.isfinite(begin) for _, begin in videos.values()):
+                raise ValueError("a video that begins at no time")
+        except (TypeError, ValueError, KeyError, IndexError, OverflowError) as error:
             raise DatasetError(f"{self.path}/meta/episodes is damaged: {error}") from error
         return LeRobotEpisode(index, length, tasks[0], self.path / data, videos)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
@@ -28,6 +28,7 @@ from robolearn.episodes.description import Description
 from robolearn.episodes.episode import Episode, differing_features
 from robolearn.episodes.features import ACTION, ActionFeature, Feature
 from robolearn.episodes.formats.layouts import replay_buffer_feature, replay_buffer_keys
+from robolearn.episodes.formats.undescribed import undescribed
 from robolearn.episodes.formats.zarr_arrays import (
     FolderStore,
     Store,
@@ -36,8 +37,7 @@ from robolearn.episodes.formats.zarr_arrays import (
     array_names,
 )
 from robolearn.episodes.formats.zarr_growing import GrowingArrays, ReplayImages
-from robolearn.episodes.frames import Array, EpisodeContext, Outcome
-from robolearn.episodes.images import Images
+from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse
 from robolearn.folders import claimed, commit, write_file
 
@@ -48,6 +48,7 @@ DEFAULT_RATE = 10.0
 _ENDS = "meta/episode_ends"
 _OWN_ENDS = f"{OWN}/episode_ends"
 _MARKER = f"{OWN}/.zgroup"
+_KIND = "replay buffer of robolearn"
 _FRAME_VALUES = ("rewards", "success", "interventions", "time", "actions_asked", "timestamps")
 _TEXTS = ("descriptions", "models")
 _PER_FRAME = {f"{OWN}/{name}" for name in _FRAME_VALUES}
@@ -171,7 +172,7 @@ class ReplayBufferDataset(Dataset):
         actions = self._arrays[ACTION].rows(first, stop)
         own = self._own_of(index)
         if own is None:
-            return self._without_description(context, observations, images, actions)
+            return undescribed(context, observations, images, actions)
         description = own.description(index)
         values = own.frames(first, stop)
         streams = (*context.features, ACTION)
@@ -191,31 +192,6 @@ class ReplayBufferDataset(Dataset):
             notes=description.notes,
             lost_images=description.lost_images,
             **values,
-        )
-
-    @staticmethod
-    def _without_description(
-        context: EpisodeContext,
-        observations: dict[str, Array],
-        images: Mapping[str, Images],
-        actions: Array,
-    ) -> Episode:
-        frames = len(actions)
-        times = np.arange(frames) / context.rate
-        return Episode(
-            context=context,
-            observations=observations,
-            images=images,
-            actions=actions,
-            actions_asked=actions,
-            rewards=np.zeros(frames, np.float32),
-            success=np.zeros(frames, bool),
-            interventions=np.zeros(frames, bool),
-            time=times,
-            timestamps=dict.fromkeys((*context.features, ACTION), times),
-            outcome=Outcome(frames, None, None, "horizon"),
-            agent="unknown",
-            recorded_at=None,
         )
 
     @cached_property
@@ -373,7 +349,8 @@ class ReplayBufferWriter(DatasetWriter):
         self._context: EpisodeContext | None = None
         self._ends: list[int] = []
         with ExitStack() as stack:
-            stack.enter_context(claimed(self._folder, "replay buffer of robolearn", _MARKER))
+            _drop_unmarked(self._folder)
+            stack.enter_context(claimed(self._folder, _KIND, _MARKER))
             if self._zipped:
                 _empty(self._folder)
             with _named(path):
@@ -423,7 +400,9 @@ class ReplayBufferWriter(DatasetWriter):
                 if self._zipped and self._ends and error is None:
                     self._zip()
             finally:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    _empty(self._folder)
+                    self._folder.rmdir()
 
     def _open(self) -> GrowingArrays:
         (self._folder / OWN).mkdir(exist_ok=True)
@@ -533,11 +512,33 @@ def _require_rows(array: StoredArray, rows: int) -> None:
 
 def _empty(folder: Path) -> None:
     """The marker goes last, so that a folder half emptied is still known."""
-    for child in sorted(folder.iterdir(), reverse=True):
+    marker = folder / _MARKER
+    children = [child for child in folder.iterdir() if child != marker.parent]
+    if marker.parent.exists():
+        children += [child for child in marker.parent.iterdir() if child != marker]
+    for child in children:
         if child.is_dir():
             shutil.rmtree(child)
         else:
             child.unlink()
+    marker.unlink(missing_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        marker.parent.rmdir()
+
+
+def _drop_unmarked(folder: Path) -> None:
+    """A kill may fall between the marker and its folder: then only that folder is there."""
+    own = folder / OWN
+    if not _holds_at_most(folder, {OWN}) or not own.is_dir():
+        return
+    with claimed(folder, _KIND, OWN):  # nobody else is about to write the marker
+        staged = f".{Path(_MARKER).name}.part"
+        if _holds_at_most(folder, {OWN}) and _holds_at_most(own, {staged}):
+            shutil.rmtree(own)
+
+
+def _holds_at_most(folder: Path, names: set[str]) -> bool:
+    return folder.is_dir() and {child.name for child in folder.iterdir()} <= names
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import math
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -119,7 +120,7 @@ class _Recording:
         states = _joined(self._folder, "states", [part.states() for part in parts])
         actions = _joined(self._folder, "actions", [part.actions() for part in parts])
         steps = len(actions)
-        if len(states) != steps + 1 or states.ndim != 2 or actions.ndim != 2:
+        if len(states) != steps + 1 or states.ndim != 2 or not states.shape[1]:
             raise DatasetError(
                 f"{self._folder}: {len(states)} states do not fit {steps} actions: "
                 "one is stored before the first and after each"
@@ -127,6 +128,12 @@ class _Recording:
         seconds = np.diff(states[:, 0])
         if not (np.isfinite(seconds) & (seconds > 0)).all():
             raise DatasetError(f"{self._folder}: the time in its states does not go on")
+        rate = round(1 / float(np.median(seconds)), 3)
+        if not 0 < rate < math.inf:
+            raise DatasetError(
+                f"{self._folder}: its states are {np.median(seconds):g} s apart, which is no rate "
+                "of an episode"
+            )
         states = states[:-1]
         time = states[:, 0]
         # Whether it was accomplished is known of the episode only: at the latest, then, at its end.
@@ -143,7 +150,7 @@ class _Recording:
                     gripper=(size - 1,),
                 ),
                 task=self.task,
-                rate=round(float(1 / np.median(seconds)), 3),
+                rate=rate,
                 env_args={"env_name": self._parts[0].environment, "type": 1, "env_kwargs": {}},
                 model_file=portable(_text(self._folder / "model.xml")),
             ),
@@ -196,7 +203,7 @@ class _Part:
     def environment(self) -> str:
         """robosuite's name of the task."""
         with self._reading() as file:
-            return str(file.numbers("env"))
+            return file.text("env")
 
     def states(self) -> Array:
         """(N, S) simulator's states."""
@@ -210,8 +217,15 @@ class _Part:
             if not all("actions" in step for step in steps):
                 raise DatasetError("action_infos holds steps without actions")
             actions: list[Array] = [step["actions"] for step in steps]
-            if len({action.shape for action in actions}) != 1 or actions[0].ndim != 1:
+            shapes = {action.shape for action in actions}
+            if len(shapes) != 1 or actions[0].ndim != 1 or not actions[0].size:
                 raise DatasetError("action_infos holds no actions of one size")
+            # The steps of a pickle may be one and the same; the collector's have bytes each.
+            if len(actions) * actions[0].size > file.size:
+                raise DatasetError(
+                    f"action_infos has {len(actions)} steps of {actions[0].size} elements in "
+                    f"{file.size} bytes"
+                )
             return np.stack(actions).astype(np.float64)
 
     @contextlib.contextmanager

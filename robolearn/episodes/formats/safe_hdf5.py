@@ -4,7 +4,7 @@ The HDF5 library trusts what it reads and what it writes to: a flipped bit can m
 for all memory, a link can lead it to any file, and a write that fails ends the process. So
 
 - a file is looked through in a process of its own, with bounded time and memory, before this one
-  opens it, unless its checksum says that it is as it was written (`reading`);
+  opens it, unless this one wrote it (`reading`);
 - links are followed by name, and none that leaves the file (`member`);
 - it is written through an object that keeps a failure to itself until HDF5 has finished
   (`writing`).
@@ -29,10 +29,12 @@ import h5py
 from robolearn.episodes.frames import Array
 from robolearn.errors import DatasetError
 
-PROBE = [sys.executable, "-m", "robolearn.episodes.formats.hdf5_probe"]
+# -P: not from the folder in which the user happens to be.
+PROBE = [sys.executable, "-P", "-m", "robolearn.episodes.formats.hdf5_probe"]
 _PROBE_SECONDS = 20
 _PROBE_BYTES_A_SECOND = 50e6
 _LEAST_LIMIT = 64 << 20
+_PROBED_AT_ONCE = 256
 _GREATEST_COMPRESSION = 1100
 """Deflate makes nothing smaller than by a factor of 1,032."""
 
@@ -52,13 +54,12 @@ def reading(path: Path, crc32: int | None = None) -> Iterator[h5py.File]:
     try:
         status = path.stat()
         version = (status.st_size, status.st_mtime_ns)
-        if crc32 is None:
-            _require_harmless(path)
-        elif _crc32_of(path, version) != crc32:
+        if crc32 is not None and _crc32_of(path, version) != crc32:
             raise DatasetError(
                 "it was changed or damaged since it was recorded: its checksum differs "
                 "(if that was meant, `robolearn edit DATASET accept` takes it as it is)"
             )
+        _require_harmless(path)  # a checksum that came with the file proves nothing
         with h5py.File(path, "r") as file:
             yield file
     except Exception as error:
@@ -92,19 +93,32 @@ def look_through(paths: Sequence[Path]) -> None:
     """
     waiting = [key for path in paths if (key := _key(path)) and key not in _looked_at]
     while waiting:
-        seconds = _PROBE_SECONDS + sum(size for _, size, _ in waiting) / _PROBE_BYTES_A_SECOND
-        names = "".join(f"{path.absolute()}\0" for path, _, _ in waiting)
-        try:
-            done = subprocess.run(
-                PROBE, input=names.encode(), capture_output=True, check=False, timeout=seconds
-            )
-            output, reason = done.stdout, "HDF5 dies of it"
-        except subprocess.TimeoutExpired as expired:
-            output, reason = expired.stdout or b"", "HDF5 comes to no end with it"
-        told = output.decode(errors="replace").splitlines()[: len(waiting)]
-        told += [f"it is damaged: {reason}"] * (len(told) < len(waiting))
+        told = _probe(waiting[:_PROBED_AT_ONCE])
         _looked_at.update(zip(waiting, told, strict=False))
         waiting = waiting[len(told) :]
+
+
+def _probe(files: Sequence[_Key]) -> list[str]:
+    """What is wrong with each of the first of these files, at least with one."""
+    seconds = _PROBE_SECONDS + sum(size for _, size, _ in files) / _PROBE_BYTES_A_SECOND
+    names = "".join(f"{path.absolute()}\0" for path, _, _ in files)
+    try:
+        done = subprocess.run(
+            PROBE, input=os.fsencode(names), capture_output=True, check=False, timeout=seconds
+        )
+        output, reason = done.stdout, "HDF5 dies of it"
+    except subprocess.TimeoutExpired as expired:
+        output, reason = expired.stdout or b"", "HDF5 comes to no end with it"
+    told = output.decode(errors="replace").splitlines()[: len(files)]
+    if len(told) < len(files):
+        told.append(f"it is damaged: {reason}")
+    return told
+
+
+def trust(path: Path) -> None:
+    """Have a file that this process has just written not looked through."""
+    if key := _key(path):
+        _looked_at[key] = ""
 
 
 type _Key = tuple[Path, int, int]

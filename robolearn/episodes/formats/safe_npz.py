@@ -28,6 +28,9 @@ class NpzFile:
     Args:
         path: of the file. Messages are about its content; whoever calls names the file.
 
+    Attributes:
+        size: bytes of the file.
+
     Raises:
         DatasetError: it is cut off or no archive.
     """
@@ -37,6 +40,7 @@ class NpzFile:
         try:
             with zipfile.ZipFile(path) as archive:
                 self._members = {member.filename: member for member in archive.infolist()}
+            self.size = path.stat().st_size
         except _UNREADABLE as error:
             raise DatasetError(f"it is no whole .npz file: {error}") from error
 
@@ -49,19 +53,28 @@ class NpzFile:
         shape = _header(self._read(name, _HEADER_BYTES), name).shape
         if not shape:
             raise DatasetError(f"{name} is a single value")
+        if not 0 <= shape[0] <= self.size:
+            raise DatasetError(f"{name} declares {shape[0]} elements in {self.size} bytes")
         return shape[0]
 
     def numbers(self, name: str) -> Array:
-        """An array of numbers, truth values or text.
+        """An array of numbers or truth values.
 
         Raises:
-            DatasetError: there is none, it is damaged, or it holds Python objects.
+            DatasetError: there is none, it is damaged, or it holds anything else.
         """
-        data = self._read(name)
-        header = _header(data, name)
-        if header.dtype.kind not in "biufU":
-            raise DatasetError(f"{name} is no array of numbers")
-        return _filled(data[header.size :], header, name)
+        return self._array(name, "biuf", "array of numbers")
+
+    def text(self, name: str) -> str:
+        """An array that is one text.
+
+        Raises:
+            DatasetError: there is none, it is damaged, or it holds anything else.
+        """
+        found = self._array(name, "U", "text")
+        if found.ndim:
+            raise DatasetError(f"{name} is no single text")
+        return str(found)
 
     def dicts(self, name: str) -> list[dict[str, Any]]:
         """An array of dicts of arrays of numbers, which NumPy keeps as a pickle.
@@ -78,12 +91,18 @@ class NpzFile:
             raise DatasetError(f"{name} does not hold the list that it declares")
         return found
 
+    def _array(self, name: str, kinds: str, what: str) -> Array:
+        data = self._read(name)
+        header = _header(data, name)
+        if header.dtype.kind not in kinds:
+            raise DatasetError(f"{name} is no {what}")
+        return _filled(data[header.size :], header, name)
+
     def _read(self, name: str, at_most: int = -1) -> bytes:
         member = self._members.get(f"{name}.npy")
         if member is None:
             raise DatasetError(f"it has no {name}")
-        size = self._path.stat().st_size
-        if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size > self.size:
             raise DatasetError(f"{name} is packed, or larger than the file that it is in")
         try:
             with zipfile.ZipFile(self._path) as archive, archive.open(member) as file:
@@ -123,14 +142,19 @@ def _filled(data: bytes, header: _Header, name: str) -> Array:
     count = 1
     for size in header.shape:
         count *= size
-    if min((*header.shape, 0)) < 0 or count * header.dtype.itemsize != len(data):
+    # Elements that take no bytes could be as many as there are numbers.
+    fits = header.dtype.itemsize and count * header.dtype.itemsize == len(data)
+    if min((*header.shape, 0)) < 0 or not fits:
         raise DatasetError(
             f"{name} declares the shape {header.shape} of {header.dtype} and has {len(data)} bytes"
         )
-    if not len(data):
-        return np.empty(header.shape, header.dtype)
-    flat: Array = np.frombuffer(data, header.dtype)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+    try:
+        if not len(data):
+            return np.empty(header.shape, header.dtype)
+        flat: Array = np.frombuffer(data, header.dtype)
+        return flat.reshape(header.shape, order="F" if header.fortran else "C")
+    except (ValueError, OverflowError, MemoryError) as error:
+        raise DatasetError(f"{name} cannot have the shape {header.shape}") from error
 
 
 _PLAIN_OPCODES = frozenset(
@@ -183,10 +207,13 @@ def _unpickled(data: bytes, name: str) -> list[dict[str, Any]]:
                 raise DatasetError(f"it holds a pickled {opcode.name}, which is not read")
             if opcode.name.endswith("BINPUT") and int(argument or 0) > len(data):
                 raise DatasetError("it is damaged")  # it would take memory up to that place
-        array = _ArraysOnly(io.BytesIO(data)).load()
-        return [
-            {str(key): value.numbers() for key, value in step.items()} for step in array.objects()
-        ]
+        steps = _ArraysOnly(io.BytesIO(data)).load().objects()
+        # A pickle may hold one dict and name it a million times: it stays one.
+        dicts = {
+            id(step): {str(key): value.numbers() for key, value in step.items()}
+            for step in {id(step): step for step in steps}.values()
+        }
+        return [dicts[id(step)] for step in steps]
     except Exception as error:  # a pickle that is damaged or hostile raises anything
         reason = error if isinstance(error, DatasetError) else "it is damaged"
         raise DatasetError(f"{name}: {reason}") from error

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numcodecs
 import numpy as np
 
-from robolearn.episodes.formats.zarr_arrays import register_image_codecs
+from robolearn.episodes.formats.zarr_arrays import (
+    FolderStore,
+    StoredArray,
+    array_names,
+    register_image_codecs,
+)
 from robolearn.episodes.frames import Array
 from robolearn.episodes.images import Images
 from robolearn.errors import DatasetError
@@ -33,18 +38,33 @@ class GrowingArrays:
     Args:
         folder: of the root group, which is made if it is not there.
         groups: below it, which hold all arrays.
+
+    Raises:
+        DatasetError: an array is more than numbers, or zarr cannot open the folder.
     """
 
-    def __init__(self, folder: Path, groups: Iterable[str]) -> None:
+    def __init__(self, folder: Path, groups: Sequence[str]) -> None:
         import zarr
 
         register_image_codecs()
         self._folder = folder
-        self._root: zarr.Group = zarr.open_group(str(folder), mode="a", zarr_format=2)
+        store = FolderStore(folder)
+        for group in groups:
+            for name in array_names(store, group):
+                StoredArray(store, f"{group}/{name}")  # zarr makes any codec that is named there
         self._arrays: dict[str, Any] = {}
-        for name in groups:
-            for key, array in self._root.require_group(name).arrays():
-                self._arrays[f"{name}/{key}"] = array.with_config(_CONFIG)
+        try:
+            # What is consolidated elsewhere was not looked at.
+            self._root: zarr.Group = zarr.open_group(
+                str(folder), mode="a", zarr_format=2, use_consolidated=False
+            )
+            for group in groups:
+                for key, array in self._root.require_group(group).arrays():
+                    self._arrays[f"{group}/{key}"] = array.with_config(_CONFIG)
+        except OSError:
+            raise
+        except Exception as error:  # zarr raises whatever it likes of files that are damaged
+            raise DatasetError(f"zarr cannot open it: {error}") from error
 
     def __contains__(self, key: str) -> bool:
         return key in self._arrays
@@ -86,7 +106,8 @@ class GrowingArrays:
         """Rows from ``begin`` on; what was there is left over from an episode that is not whole.
 
         Raises:
-            DatasetError: ``values`` are of a type that the array cannot hold without loss.
+            DatasetError: ``values`` are of a type that the array cannot hold without loss, or
+                cannot be encoded.
             OSError: the disk is full.
         """
         array = self._arrays[key]
@@ -95,7 +116,7 @@ class GrowingArrays:
             raise DatasetError(f"{key} of {values.dtype} cannot be kept as {array.dtype} as before")
         self._resize(key, begin + len(values))
         if len(values):
-            array[begin:] = exact
+            self._put(key, begin, exact)
 
     def write_images(self, key: str, begin: int, images: Images) -> None:
         """Frames from row ``begin`` on; a few of them are in memory at a time.
@@ -110,10 +131,7 @@ class GrowingArrays:
         size = max(1, min(_SLICE_FRAMES, _SLICE_BYTES // frame_bytes))
         for first in range(0, len(images), size):
             values = images[first : first + size]
-            try:
-                array[begin + first : begin + first + len(values)] = values
-            except (ValueError, RuntimeError) as error:
-                raise DatasetError(f"{key} cannot be encoded: {error}") from error
+            self._put(key, begin + first, values)
 
     def append_end(self, key: str, ends: list[int], end: int) -> None:
         """First the number, then the array's length, each by a rename: never half of it.
@@ -137,6 +155,12 @@ class GrowingArrays:
         """Whether an array is as `create_ends` makes it."""
         array = self._arrays[key]
         return array.chunks == (_ENDS_A_CHUNK,) and not array.compressors
+
+    def _put(self, key: str, begin: int, values: Array) -> None:
+        try:
+            self._arrays[key][begin : begin + len(values)] = values
+        except (TypeError, ValueError, RuntimeError) as error:  # a codec's settings may be any
+            raise DatasetError(f"{key} cannot be encoded: {error}") from error
 
     def _resize(self, key: str, rows: int) -> None:
         array = self._arrays[key]

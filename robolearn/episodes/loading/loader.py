@@ -10,6 +10,7 @@ import torch
 
 from robolearn.episodes.loading.sampling import WindowOrder
 from robolearn.episodes.loading.windows import Batch, Windows
+from robolearn.errors import ConfigurationError
 
 AHEAD = 2
 """Batches that are prepared before they are asked for."""
@@ -30,11 +31,18 @@ class Loader:
         windows: to take them from; moved to the device where they fit.
         order: in which to take them.
         device: where they are needed.
+
+    Raises:
+        ConfigurationError: the order is of another number of windows.
     """
 
     def __init__(
         self, windows: Windows, order: WindowOrder, device: torch.device | str = "cpu"
     ) -> None:
+        if order.windows != len(windows):
+            raise ConfigurationError(
+                f"the order is of {order.windows} windows, and there are {len(windows)}"
+            )
         self._windows = windows
         self._order = order
         self._device = torch.empty(0, device=device).device

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
 from robolearn.episodes.frames import Array
 from robolearn.errors import ConfigurationError, TrainingError
+
+_MOST_EPOCHS = 1000
+"""In one batch: the order of each costs some time, however few windows it has."""
 
 
 class WindowOrder:
@@ -30,10 +34,13 @@ class WindowOrder:
         rank: this process among those that train together; each has its share of every draw.
         world_size: how many there are.
 
+    Attributes:
+        windows: N, of all episodes.
+
     Raises:
-        ConfigurationError: there are no windows, the weights are no finite numbers from 0 on with
-            one above it, not one an episode, the seed is negative, or the rank is not below the
-            world size.
+        ConfigurationError: there are no windows, a batch of all ranks is more than a thousand
+            epochs of them, the weights are no finite numbers from 0 on with one above it, not one
+            an episode, the seed is negative, or the rank is not below the world size.
     """
 
     def __init__(
@@ -45,8 +52,8 @@ class WindowOrder:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        self._windows = sum(lengths)
-        if self._windows < 1:
+        self.windows = sum(lengths)
+        if self.windows < 1:
             raise ConfigurationError("there are no windows to draw from")
         if batch < 1:
             raise ConfigurationError(f"a batch has 1 window or more, not {batch}")
@@ -55,6 +62,11 @@ class WindowOrder:
         if not 0 <= rank < world_size:
             raise ConfigurationError(
                 f"rank {rank} of {world_size}: ranks are counted from 0 to world_size - 1"
+            )
+        if batch * world_size > _MOST_EPOCHS * self.windows:
+            raise ConfigurationError(
+                f"a batch of {batch} windows on each of {world_size} ranks is more than "
+                f"{_MOST_EPOCHS} epochs of {self.windows} windows; make it smaller"
             )
         self._seed = seed
         self._batch = batch
@@ -68,7 +80,7 @@ class WindowOrder:
     @property
     def epoch(self) -> float:
         """How many times as many windows as there are have been drawn."""
-        return self.drawn / self._windows
+        return self.drawn / self.windows
 
     @property
     def step(self) -> int:
@@ -89,7 +101,7 @@ class WindowOrder:
         position, stop = drawn + self._rank, drawn + self.step
         parts = []
         while position < stop:
-            epoch, place = divmod(position, self._windows)
+            epoch, place = divmod(position, self.windows)
             part = self._order(epoch)[place : place + stop - position : self._world_size]
             parts.append(part)
             position += len(part) * self._world_size
@@ -97,7 +109,7 @@ class WindowOrder:
 
     def state_dict(self) -> dict[str, int]:
         """What `load_state_dict` needs to go on: plain numbers, the same on all ranks."""
-        return {"drawn": self.drawn, "seed": self._seed, "windows": self._windows}
+        return {"drawn": self.drawn, "seed": self._seed, "windows": self.windows}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on from a `state_dict`, with another batch or world size, too.
@@ -105,14 +117,17 @@ class WindowOrder:
         Raises:
             TrainingError: it is of another seed or of other windows, or is none.
         """
-        for name, mine in (("seed", self._seed), ("windows", self._windows)):
-            if name not in state or int(state[name]) != mine:
+        known: Any = state  # it comes from a file
+        if not isinstance(known, Mapping):
+            raise TrainingError(f"the order to go on with is {known!r:.40}, no state of an order")
+        for name, mine in (("seed", self._seed), ("windows", self.windows)):
+            if known.get(name) != mine:
                 raise TrainingError(
-                    f"the order to go on with has {name} = {state.get(name)}, not {mine}: it is of "
-                    "another training or dataset"
+                    f"the order to go on with has {name} = {known.get(name)!r:.40}, not {mine}: it "
+                    "is of another training or dataset"
                 )
-        drawn = int(state.get("drawn", -1))
-        if drawn < 0:
+        drawn = known.get("drawn")
+        if not isinstance(drawn, int) or drawn < 0:
             raise TrainingError("the order to go on with does not say how many windows were drawn")
         self.drawn = drawn
 
@@ -122,10 +137,10 @@ class WindowOrder:
         if order is None:
             random = np.random.default_rng([self._seed, epoch])
             if self._shares is None:
-                order = random.permutation(self._windows)
+                order = random.permutation(self.windows)
             else:
-                points = np.arange(self._windows) + random.random()
-                np.minimum(points, np.nextafter(self._windows, 0), out=points)  # rounded up to N
+                points = np.arange(self.windows) + random.random()
+                np.minimum(points, np.nextafter(self.windows, 0), out=points)  # rounded up to N
                 order = np.searchsorted(self._shares, points, side="right")
                 random.shuffle(order)
             # A batch may hold the end of one epoch and the beginning of the next: two are kept.

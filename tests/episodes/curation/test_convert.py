@@ -7,18 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robolearn.episodes.curation.convert import (
-    converted_before,
-    copy_episodes,
-    require_apart,
-    size_on_disk,
-)
+from robolearn.episodes.curation.convert import converted_before, copy_episodes, require_apart
 from robolearn.episodes.dataset import Dataset, EpisodeSummary
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.formats import FormatName, format_of, open_dataset, open_writer
 from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
 from robolearn.episodes.frames import EpisodeContext
-from robolearn.errors import ConfigurationError, FolderInUse, SimulationError
+from robolearn.errors import ConfigurationError, DatasetError, FolderInUse, SimulationError
 
 
 class InMemory(Dataset):
@@ -134,9 +129,12 @@ def test_source_and_target_are_apart(tmp_path: Path) -> None:
     require_apart(demos, tmp_path / "demos2")
 
 
-def test_sizes(tmp_path: Path) -> None:
-    (tmp_path / "a").write_bytes(bytes(10))
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "c").write_bytes(bytes(5))
-    assert size_on_disk(tmp_path) == 15
-    assert size_on_disk(tmp_path / "a") == 10
+@pytest.mark.parametrize("form", ["folder", "hdf5", "zarr"])
+def test_an_episode_without_frames_is_refused_before_anything_is_written(
+    tmp_path: Path, make_episode: Callable[..., Episode], form: FormatName
+) -> None:
+    source = InMemory([make_episode(), make_episode(steps=0)])
+    with pytest.raises(DatasetError, match=r"^memory, episode 11: it has no frames"):
+        copy(source, tmp_path / "demos", [0, 1], form)
+    assert list(tmp_path.iterdir()) == []
+    assert copy(source, tmp_path / "demos", [0], form) == 1

@@ -9,7 +9,7 @@ import pytest
 from robolearn.episodes.curation import edit
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats import folder, open_dataset
 from robolearn.episodes.formats.folder import PEERS_INDEX, FolderWriter, episode_path
 from robolearn.episodes.labels import Labels
 from robolearn.errors import DatasetError, FeatureMismatch
@@ -27,7 +27,8 @@ def filmed(tmp_path: Path, make_episode) -> Path:
 
 def read(dataset: Path, number: int) -> Episode:
     opened = open_dataset(dataset)
-    return opened.episode(opened.index_of(number))
+    numbers = [summary.number for summary in opened.summaries]
+    return opened.episode(numbers.index(number))
 
 
 def untouched(dataset: Path, numbers: list[int]) -> list[tuple[bytes, int]]:
@@ -60,7 +61,10 @@ def test_trim_keeps_frames_and_does_not_encode_images_again(filmed: Path) -> Non
 
 @pytest.mark.parametrize(("first", "stop"), [(5, 5), (6, 3), (0, 13), (12, 13)])
 def test_frames_that_are_not_there_cannot_be_kept(filmed: Path, first: int, stop: int) -> None:
-    with FolderWriter(filmed) as writer, pytest.raises(DatasetError, match="no frames"):
+    with (
+        FolderWriter(filmed) as writer,
+        pytest.raises(DatasetError, match="no frames"),
+    ):
         edit.trim(writer, 1, first, stop)
     assert len(read(filmed, 1)) == 12
 
@@ -83,7 +87,10 @@ def test_split_and_join_give_back_what_was_there(filmed: Path) -> None:
 
 @pytest.mark.parametrize("frame", [0, 12, 99])
 def test_no_episode_is_split_into_nothing(filmed: Path, frame: int) -> None:
-    with FolderWriter(filmed) as writer, pytest.raises(DatasetError, match="no frames"):
+    with (
+        FolderWriter(filmed) as writer,
+        pytest.raises(DatasetError, match="can be split at 1 to 11"),
+    ):
         edit.split(writer, 2, frame)
     assert len(open_dataset(filmed)) == 4
 
@@ -187,3 +194,66 @@ def test_a_file_changed_by_hand_is_refused_until_it_is_accepted(filmed: Path) ->
         writer.accept(2)
     assert read(filmed, 2).actions[0, 0] == 0.25
     assert read(filmed, 2).operator == "Grace"
+
+
+@pytest.mark.parametrize("moment", ["before the file", "after the file"])
+def test_a_kill_while_trimming_leaves_the_labels(
+    filmed: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    class Killed(BaseException):
+        """Nothing after it is done, as after ``kill -9``."""
+
+    with FolderWriter(filmed) as writer:
+        edit.label(writer, [1], Labels(task="other task", notes="mine"))
+        edit.resplit(writer, [1])
+
+    def killed(*arguments: Path) -> None:
+        if moment == "after the file":
+            arguments[0].replace(arguments[1])
+        raise Killed
+
+    writer = FolderWriter(filmed)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "commit", killed)
+        with pytest.raises(Killed):
+            edit.trim(writer, 1, 3)
+    writer._claim.close()
+    frames = 9 if moment == "after the file" else 12
+    for _ in range(2):
+        summary = open_dataset(filmed).summaries[1]
+        assert (summary.frames, summary.valid, summary.notes) == (frames, True, "mine")
+        assert len(read(filmed, 1)) == frames
+        assert read(filmed, 1).context.task == "other task"
+        with FolderWriter(filmed):
+            pass
+
+
+def test_what_was_merged_already_is_not_merged_again(filmed: Path, tmp_path: Path) -> None:
+    with FolderWriter(tmp_path / "all") as writer:
+        assert edit.merge(writer, open_dataset(filmed)) == [0, 1, 2, 3]
+        assert edit.merge(writer, open_dataset(filmed)) == [0, 1, 2, 3]
+        assert len(writer) == 4
+
+
+def test_merging_links_leads_to_files(filmed: Path, tmp_path: Path) -> None:
+    links = tmp_path / "links" / "episodes"
+    links.mkdir(parents=True)
+    for file in (filmed / "episodes").glob("*.hdf5"):
+        (links / file.name).symlink_to(file)
+    with FolderWriter(tmp_path / "all") as writer:
+        edit.merge(writer, open_dataset(tmp_path / "links"))
+    assert not any(path.is_symlink() for path in (tmp_path / "all").rglob("*"))
+
+
+def test_only_parts_of_one_episode_are_joined(filmed: Path) -> None:
+    with FolderWriter(filmed) as writer, pytest.raises(DatasetError, match="by their clocks"):
+        edit.join(writer, [1, 2])
+    assert len(open_dataset(filmed)) == 4
+
+
+def test_images_of_a_file_that_was_replaced_are_not_read(filmed: Path) -> None:
+    episode = read(filmed, 1)
+    with FolderWriter(filmed) as writer:
+        edit.trim(writer, 1, 3)
+    with pytest.raises(DatasetError, match=r"episode_000001\.hdf5 has changed since it was opened"):
+        episode.images[FRONT][0:1]

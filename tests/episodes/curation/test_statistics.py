@@ -157,3 +157,10 @@ def test_size_on_disk(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").write_bytes(b"12345")
     (tmp_path / "c").write_bytes(b"123")
     assert (size_on_disk(tmp_path), size_on_disk(tmp_path / "c")) == (8, 3)
+
+
+def test_an_episode_without_frames_is_counted(make_episode) -> None:
+    statistics = DatasetStatistics()
+    statistics.see(make_episode(steps=0, image=True))
+    statistics.see(make_episode(image=True))
+    assert (statistics.episodes, statistics.frames, statistics.asked_otherwise) == (2, 12, 12)

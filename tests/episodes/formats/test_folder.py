@@ -167,7 +167,7 @@ def test_without_its_index_a_dataset_is_what_it_was(line_dataset: Path) -> None:
     (line_dataset / INDEX).unlink()
     assert open_dataset(line_dataset).summaries == before
     with FolderWriter(line_dataset) as writer:
-        assert list(writer.summaries.values()) == before
+        assert list(writer.summaries_by_number.values()) == before
     assert len((line_dataset / INDEX).read_text().splitlines()) == 10
 
 
@@ -242,3 +242,47 @@ def test_ctrl_c_between_the_file_and_its_line_leaves_a_whole_dataset(
         assert writer.add(make_episode(seed=78)) == 11  # and not in the place of that one
     assert len((line_dataset / INDEX).read_text().splitlines()) == 12
     assert [summary.number for summary in open_dataset(line_dataset).summaries] == list(range(12))
+
+
+def test_numbers_go_on_beyond_six_digits(line_dataset: Path, make_episode) -> None:
+    episodes = line_dataset / "episodes"
+    (episodes / "episode_000009.hdf5").rename(episodes / "episode_999999.hdf5")
+    for number in (1_000_000, 1_000_001):
+        with FolderWriter(line_dataset) as writer:
+            assert writer.add(make_episode(seed=number)) == number
+    assert [summary.number for summary in open_dataset(line_dataset).summaries][-3:] == [
+        *(999_999, 1_000_000, 1_000_001)
+    ]
+
+
+def test_opening_a_writer_changes_nothing(line_dataset: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in line_dataset.rglob("*") if path.is_file()}
+    with FolderWriter(line_dataset):
+        pass
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+
+
+def test_an_unreadable_episode_can_be_deleted(line_dataset: Path) -> None:
+    (line_dataset / INDEX).unlink()
+    (line_dataset / "episodes" / "episode_000004.hdf5").write_bytes(b"no HDF5")
+    with FolderWriter(line_dataset) as writer:
+        writer.delete([4])
+    assert len(open_dataset(line_dataset).summaries) == 9
+
+
+def test_an_empty_dataset_with_an_episode_in_flight_says_how_to_keep_it(tmp_path: Path) -> None:
+    (tmp_path / "d" / "episodes").mkdir(parents=True)
+    (tmp_path / "d" / "episodes" / ".0.journal").touch()
+    with pytest.raises(DatasetError, match=r"robolearn edit .* recover"):
+        open_dataset(tmp_path / "d")
+
+
+def test_no_code_in_the_users_folder_is_run(
+    line_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (line_dataset / INDEX).unlink()
+    for module in ("resource", "h5py", "sys"):
+        (line_dataset / f"{module}.py").write_text("open('run', 'w')")
+    monkeypatch.chdir(line_dataset)
+    assert len(open_dataset(Path()).summaries) == 10
+    assert not Path("run").exists()

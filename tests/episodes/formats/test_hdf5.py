@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import resource
+import zlib
 from pathlib import Path
 
 import h5py
@@ -8,8 +10,9 @@ import numpy as np
 import pytest
 
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.formats import open_dataset
+from robolearn.episodes.formats import hdf5_file, open_dataset
 from robolearn.episodes.formats.hdf5 import read_episode, write_episode
+from robolearn.episodes.formats.safe_hdf5 import member
 from robolearn.errors import DatasetError
 
 
@@ -195,3 +198,76 @@ def test_a_declared_size_that_does_not_fit_into_memory_is_refused(
         file.create_dataset("data/demo_0/actions", (10**12, 2), "float32", chunks=(1000, 2))
     with pytest.raises(DatasetError, match=r"e\.hdf5: "):
         open_dataset(path).episode(0)
+
+
+def test_who_is_in_which_split_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "many.hdf5"
+    with h5py.File(path, "w") as file:
+        for number in range(30):
+            file[f"data/demo_{number}/actions"] = np.zeros((2, 2))
+        file["mask/valid"] = np.array([f"demo_{number}" for number in range(0, 30, 2)], "S")
+    asked = []
+
+    def counted(group: h5py.Group, key: str) -> object:
+        asked.append(key)
+        return member(group, key)
+
+    monkeypatch.setattr(hdf5_file, "member", counted)
+    dataset = open_dataset(path)
+    assert len(asked) < 30  # not once an episode, each time of all episodes
+    assert dataset.split("valid") == list(range(0, 30, 2))
+
+
+@pytest.mark.parametrize("mask", [np.zeros(2), np.array([["demo_0"]], "S")])
+def test_a_mask_that_is_no_list_of_names_is_refused(
+    tmp_path: Path, make_episode, mask: np.ndarray
+) -> None:
+    write_episode(make_episode(), tmp_path / "e.hdf5")
+    with h5py.File(tmp_path / "e.hdf5", "a") as file:
+        file["mask/valid"] = mask
+    with pytest.raises(DatasetError, match=r"e\.hdf5: mask/valid is no list of names"):
+        open_dataset(tmp_path / "e.hdf5")
+
+
+@pytest.mark.parametrize("key", ["actions", "obs/hand", "rewards", "robolearn/time"])
+def test_what_unpacks_to_more_than_an_episode_needs_is_not_read(
+    tmp_path: Path, make_episode, key: str
+) -> None:
+    """Zeros take a thousandth of their size in the file."""
+    path, frames = tmp_path / "bomb.hdf5", 1 << 16
+    write_episode(make_episode(), path)
+    packed = zlib.compress(bytes(frames * 64), 9)
+    with h5py.File(path, "a") as file:
+        demo = file["data/demo_0"]
+        del demo[key]
+        shape, chunks = (frames * 320, 16), (frames, 16)
+        bomb = demo.create_dataset(key, shape, "f4", chunks=chunks, compression="gzip")
+        for first in range(0, len(bomb), frames):
+            bomb.id.write_direct_chunk((first, 0), packed)
+    assert path.stat().st_size < 3 << 20
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(
+        DatasetError,
+        match=rf"bomb\.hdf5: {key.removeprefix('robolearn/')} .* no more than 1024 MiB",
+    ):
+        open_dataset(path).episode(0)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + (256 << 10)
+
+
+def test_images_of_no_size_are_refused(tmp_path: Path, make_episode) -> None:
+    """They would cost nothing in the file, however many they are."""
+    write_episode(make_episode(image=True), tmp_path / "e.hdf5")
+    with h5py.File(tmp_path / "e.hdf5", "a") as file:
+        del file["data/demo_0/obs/front_image"]
+        file.create_dataset("data/demo_0/obs/front_image", (10**8, 0, 3, 3), "u1")
+    with pytest.raises(DatasetError, match=r"e\.hdf5: .*no size"):
+        open_dataset(tmp_path / "e.hdf5").episode(0)
+
+
+def test_actions_that_are_no_vectors_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "e.hdf5", "w") as file:
+        file["data/demo_0/actions"] = np.zeros(5)
+    with pytest.raises(DatasetError, match=r"e\.hdf5: actions .* not vectors"):
+        open_dataset(tmp_path / "e.hdf5").episode(0)

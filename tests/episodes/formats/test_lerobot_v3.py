@@ -521,6 +521,17 @@ def test_episodes_that_another_program_changed_are_told(copy):
         LeRobotV3Dataset(copy).episode(0)
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+@pytest.mark.parametrize("column", ["data/file_index", "episode_index", "length"])
+def test_numbers_that_are_none_are_refused(copy, column, value):
+    file = copy / "meta/episodes/chunk-000/file-000.parquet"
+    table = pq.read_table(file)
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, column, pa.array([value] * len(table))), file)
+    with pytest.raises(DatasetError, match="meta/episodes is damaged"):
+        LeRobotV3Dataset(copy).episode(0)
+
+
 def test_a_link_out_of_the_dataset_is_refused(copy, tmp_path):
     file = copy / "data/chunk-000/file-000.parquet"
     file.rename(tmp_path / "elsewhere")

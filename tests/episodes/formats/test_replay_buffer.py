@@ -390,6 +390,52 @@ def test_what_another_zip_writer_left_is_begun_anew(tmp_path, make_episode):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", ["line.zarr", "line.zarr.zip"])
+def test_a_kill_at_any_removal_does_not_block_the_name(tmp_path, monkeypatch, name):
+    """What is left is still known to be a replay buffer that was never whole."""
+    path, left, unlink, rmdir = tmp_path / name, [0], os.unlink, os.rmdir
+
+    def until_killed(remove):
+        def removal(*args, **options):
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+            remove(*args, **options)
+
+        return removal
+
+    def stopped_after(removals: int) -> bool:
+        left[0] = 1000
+        writer = ReplayBufferWriter(path)
+        left[0] = removals
+        try:
+            writer.__exit__(None, None, None)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    monkeypatch.setattr(os, "unlink", until_killed(unlink))
+    monkeypatch.setattr(os, "rmdir", until_killed(rmdir))
+    removals = 0
+    while stopped_after(removals):
+        removals += 1
+    assert removals > 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kill_before_the_marker_does_not_block_the_name(tmp_path, make_episode):
+    own = tmp_path / "line.zarr" / "robolearn"
+    own.mkdir(parents=True)
+    (own / "..zgroup.part").touch()
+    write(tmp_path / "line.zarr", [make_episode()])
+    mine = tmp_path / "other.zarr" / "robolearn"
+    mine.mkdir(parents=True)
+    (mine / "notes").touch()
+    with pytest.raises(FolderInUse, match="holds no replay buffer"):
+        ReplayBufferWriter(tmp_path / "other.zarr")
+    assert (mine / "notes").exists()
+
+
 def test_other_features_are_refused(buffer, make_episode):
     with ReplayBufferWriter(buffer) as writer:
         with pytest.raises(FeatureMismatch, match="other observation"):
@@ -443,6 +489,10 @@ def test_episodes_that_another_program_moved_are_told(buffer):
         ("data/hand", {"filters": [{"id": "pickle"}]}, "filtered"),
         ("data/hand", {"compressor": {"id": "pickle"}}, "'pickle'"),
         ("data/hand", {"compressor": "blosc"}, "compressor"),
+        ("data/hand", {"dtype": "f4,("}, "only numbers"),
+        ("data/hand", {"compressor": {"id": []}}, "compressor"),
+        ("data/hand", {"compressor": [1]}, "compressor"),
+        ("data/hand", {"fill_value": [1, 2]}, "fill value"),
         ("data/hand", {"chunks": [1 << 30, 2]}, "too much"),
         ("data/hand", {"chunks": [0, 2]}, "sizes"),
         ("data/hand", {"shape": [18]}, "chunks"),
@@ -459,6 +509,55 @@ def test_hostile_headers_are_refused(buffer, array, header, message):
     set_header(buffer / array, **header)
     with pytest.raises(DatasetError, match=f"line.zarr: .*({message})"):
         ReplayBufferDataset(buffer).episode(0)
+
+
+@pytest.mark.parametrize(
+    ("array", "header", "message"),
+    [
+        ("data/hand", {"dtype": "|O"}, "only numbers"),
+        ("data/hand", {"compressor": {"id": "pickle"}}, "'pickle'"),
+        ("data/hand", {"filters": [{"id": "pickle"}]}, "filtered"),
+        ("robolearn/models", {"filters": [{"id": "pickle"}]}, "filtered"),
+    ],
+)
+def test_hostile_headers_are_refused_before_zarr_sees_them(
+    buffer, monkeypatch, array, header, message
+):
+    set_header(buffer / array, **header)
+    monkeypatch.setattr(zarr, "open_group", None)
+    with pytest.raises(DatasetError, match=f"line.zarr: .*({message})"):
+        ReplayBufferWriter(buffer)
+
+
+def test_what_is_consolidated_is_not_believed(buffer, make_episode):
+    """zarr would take the arrays' headers from there."""
+    header = json.loads((buffer / "data/hand/.zarray").read_text())
+    metadata = {
+        ".zgroup": {"zarr_format": 2},
+        "data/.zgroup": {"zarr_format": 2},
+        "data/hand/.zarray": header | {"dtype": "|O", "filters": [{"id": "pickle"}]},
+    }
+    consolidated = {"zarr_consolidated_format": 1, "metadata": metadata}
+    (buffer / ".zmetadata").write_text(json.dumps(consolidated))
+    with ReplayBufferWriter(buffer) as writer:
+        assert writer.add(make_episode(image=True)) == 3
+
+
+def test_a_codec_that_cannot_encode_is_told(buffer, make_episode):
+    """It may decode what is there."""
+    set_header(buffer / "data/action", compressor={"id": "blosc", "cname": {}})
+    assert len(ReplayBufferDataset(buffer).episode(0)) == 5
+    with ReplayBufferWriter(buffer) as writer:
+        with pytest.raises(DatasetError, match="data/action cannot be encoded"):
+            writer.add(make_episode(image=True))
+    assert len(ReplayBufferDataset(buffer)) == 3
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, "3", "{", '{"zarr_format": 7}'])
+def test_what_zarr_cannot_open_is_told(buffer, content):
+    (buffer / "data/.zgroup").write_text(content)
+    with pytest.raises(DatasetError, match=r"line.zarr: zarr cannot open it: "):
+        ReplayBufferWriter(buffer)
 
 
 @pytest.mark.parametrize("end", [1 << 40, 90_000_000])

@@ -188,6 +188,9 @@ def test_declared_sizes_are_not_believed(collection: Path) -> None:
         replace_member(part, "states.npy", numbers(shape, data))
         with pytest.raises(DatasetError, match="states declares the shape"):
             read_all(collection)
+    replace_member(part, "states.npy", numbers((0, 10**18, 10**18), b""))
+    with pytest.raises(DatasetError, match="states cannot have the shape"):
+        read_all(collection)
     zeros = numbers((1 << 22,), bytes(8 << 22))
     replace_member(part, "states.npy", zeros, compress_type=zipfile.ZIP_DEFLATED)
     assert part.stat().st_size < 1 << 20
@@ -202,12 +205,17 @@ def test_declared_sizes_are_not_believed(collection: Path) -> None:
         ({"states": np.zeros((4, 6))}, "states change their size"),
         ({"states": np.zeros((4, 5))}, "time in its states does not go on"),
         ({"states": np.full((4, 5), np.nan)}, "time in its states does not go on"),
+        ({"states": np.full((4, 5), "a")}, "states is no array of numbers"),
+        ({"successful": np.array(["yes", "no"])}, "successful is no array of numbers"),
+        ({"env": np.array(["Lift", "Door"])}, "env is no single text"),
+        ({"env": 3}, "env is no text"),
         (
             {"action_infos": [{"actions": np.zeros(3)}, {"actions": np.zeros(2)}, {}]},
             "without actions",
         ),
         ({"action_infos": [{"other": np.zeros(3)}] * 3}, "without actions"),
         ({"action_infos": [{"actions": np.zeros(s)} for s in (7, 7, 6)]}, "no actions of one size"),
+        ({"action_infos": [{"actions": np.zeros(0)}] * 3}, "no actions of one size"),
         ({"action_infos": np.zeros(3)}, "holds no dicts"),
         ({"action_infos": [{"actions": np.zeros(2)}] * 3}, "actions change their size"),
     ],
@@ -216,6 +224,42 @@ def test_what_does_not_fit(collection: Path, others: dict[str, Any], reason: str
     save_part(part_of(collection), 0, 3, **others)
     with pytest.raises(DatasetError, match=reason):
         read_all(collection)
+
+
+@pytest.mark.parametrize("seconds", [5000.0, 1e-310])
+def test_a_time_that_gives_no_rate_is_refused(collection: Path, seconds: float) -> None:
+    states = np.cumsum(np.full((4, 5), seconds), axis=0)
+    save_part(collection / "ep_1700000001_25" / "state_1700000020_1.npz", 0, 3, states=states)
+    with pytest.raises(DatasetError, match=r"ep_1700000001_25: its states are .* no rate"):
+        read_all(collection)
+
+
+def test_states_without_elements_are_refused(collection: Path) -> None:
+    part = collection / "ep_1700000001_25" / "state_1700000020_1.npz"
+    save_part(part, 0, 3, states=np.zeros((4, 0)))
+    with pytest.raises(DatasetError, match="4 states do not fit 3 actions"):
+        read_all(collection)
+
+
+def test_one_array_that_stands_for_many_takes_no_memory(collection: Path) -> None:
+    step = {"actions": np.zeros(10_000)}
+    for steps in ([step] * 100_000, [{"actions": step["actions"]} for _ in range(100_000)]):
+        save_part(part_of(collection), 0, 3, action_infos=steps)
+        assert part_of(collection).stat().st_size < 8 << 20
+        with pytest.raises(DatasetError, match="100000 steps of 10000 elements"):
+            read_all(collection)
+
+
+@pytest.mark.parametrize("count", [600_000_000, 10**15])
+def test_text_of_no_length_is_not_counted_through(collection: Path, count: int) -> None:
+    file = io.BytesIO()
+    header = {"descr": "<U0", "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)
+    for name in ("successful", "env", "states"):
+        save_part(part_of(collection), 0, 3)
+        replace_member(part_of(collection), f"{name}.npy", file.getvalue())
+        with pytest.raises(DatasetError, match=f"{name} (is no|declares)"):
+            read_all(collection)
 
 
 def test_damaged_bytes_give_an_error_or_an_episode(collection: Path) -> None:

