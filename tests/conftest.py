@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
+
+# In the background of a script, Ctrl-C is ignored, by the processes that tests start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).parents[1]
 

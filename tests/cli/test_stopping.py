@@ -40,7 +40,6 @@ def interrupt(*arguments: object, when: Callable[[], bool]) -> str:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # also behind nohup
     )
     deadline = time.monotonic() + 120
     while not when():
