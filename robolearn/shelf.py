@@ -78,7 +78,7 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
         return TypeAdapter(schema).validate_python(content)
     except ValidationError as error:
         first = _most_telling(error)
-        location = first["loc"]
+        location = _keys_of(first["loc"], content)
         raise ShelfError(
             f"{path}, line {_line_of(text, location)}: {_key_text(location)}: {_reason(first)}"
         ) from error
@@ -126,6 +126,24 @@ def _reason(error: Any) -> str:
         return "is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"{message[:1].lower()}{message[1:]} (it is {error['input']!r})"
+
+
+def _keys_of(location: Sequence[str | int], content: Any) -> list[str | int]:
+    """A location without the names of alternatives, which pydantic puts between the keys."""
+    keys: list[str | int] = []
+    for place, part in enumerate(location):
+        if isinstance(content, dict) and part not in content and place + 1 < len(location):
+            continue
+        keys.append(part)
+        content = _inside(content, part)
+    return keys
+
+
+def _inside(content: Any, part: str | int) -> Any:
+    try:
+        return content[part]
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _key_text(location: Sequence[str | int]) -> str:

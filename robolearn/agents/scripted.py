@@ -32,7 +32,7 @@ class ScriptedExpert(Agent):
         if task.expert is None:
             raise ShelfError("the task has no [expert]: add waypoints to its file")
         self._expert: Expert = task.expert
-        self._full_action = np.asarray(task.simulator.controller.limits)
+        self._full_action = np.asarray(task.simulator.controller.limits(0))
         self._action: ActionFeature = context.action
         for name in (_HAND_POSITION, _HAND_QUATERNION):
             if name not in context.features:

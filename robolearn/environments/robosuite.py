@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import re
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from robolearn.environments.environment import Environment
-from robolearn.environments.rendering import CameraRenderer, require_gl, select_gl
+from robolearn.environments.rendering import CameraRenderer, require_gl
+from robolearn.environments.robosuite_arguments import action_feature, env_args
+from robolearn.environments.robosuite_import import import_robosuite
 from robolearn.environments.stored_model import joint_names, loadable
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
@@ -23,20 +22,20 @@ from robolearn.episodes.features import (
     IMAGES,
     SIMULATOR_STATE,
     STATE,
-    ActionFeature,
     Feature,
 )
 from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
-from robolearn.errors import MissingDependency, SimulationError
+from robolearn.errors import SimulationError
+
+if TYPE_CHECKING:
+    from robolearn.environments.fast_stepping import Stepping
 
 _MODEL_SEED = 0
 """robosuite draws object sizes when it builds a model: one seed, one model in every process."""
 
 _GREATEST_STATE = 1e10
 """MuJoCo resets a simulation with a position or velocity beyond."""
-
-_ACTION_NAMES = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 
 
 class RobosuiteEnvironment(Environment):
@@ -54,11 +53,12 @@ class RobosuiteEnvironment(Environment):
         self._task = task
         if task.cameras.names:
             require_gl()
-        robosuite = _import_robosuite()
+        robosuite = import_robosuite()
         simulator = task.simulator
         _require_known("task", simulator.environment, robosuite.ALL_ENVIRONMENTS)
-        _require_known("robot", simulator.robot, robosuite.ALL_ROBOTS)
-        self._env_args = _env_args(task, robosuite)
+        for robot in simulator.robots:
+            _require_known("robot", robot, robosuite.ALL_ROBOTS)
+        self._env_args = env_args(task, robosuite.__version__)
         try:
             with _numpy_seeded(_MODEL_SEED):
                 self._env = robosuite.make(
@@ -75,16 +75,7 @@ class RobosuiteEnvironment(Environment):
         self._joint_names = joint_names(self._model_file)
         self._observed = self._reset(seed=0)
         self._features = self._describe_features()
-        low, high = self._env.action_spec
-        self._action = ActionFeature(
-            dtype="float32",
-            shape=(len(low),),
-            names=_ACTION_NAMES,
-            low=tuple(low.tolist()),
-            high=tuple(high.tolist()),
-            gripper=(_ACTION_NAMES.index("gripper"),),
-            scale=(*(self._task.simulator.controller.limits), 1.0),
-        )
+        self._action = action_feature(self._env, task)
         self._seed: int | None = None
         self._reward: float | None = None
 
@@ -133,7 +124,7 @@ class RobosuiteEnvironment(Environment):
             for name in self._task.observation.state
         }
         values[ENVIRONMENT_STATE] = self._features[ENVIRONMENT_STATE].as_frame(
-            np.concatenate([raw[name] for name in self._task.observation.objects])
+            np.concatenate([np.ravel(raw[name]) for name in self._task.observation.objects])
         )
         values[SIMULATOR_STATE] = self._env.sim.get_state().flatten()
         return values
@@ -167,10 +158,10 @@ class RobosuiteEnvironment(Environment):
         if not np.isfinite(requested).all():
             raise ValueError(f"the action is not finite: {requested}")
         sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
-        _, reward, _, _ = self._env.step(sent.astype(np.float64))
-        # What it returns is as old as a whole step at rates that its substeps do not divide.
+        self._reward = float(self._stepping.step(sent.astype(np.float64)))
+        # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
+        # substeps do not divide.
         self._observed = self._env._get_observations(force_update=True)
-        self._reward = float(reward)
         return sent
 
     def load_model(self, model_file: str) -> None:
@@ -184,8 +175,7 @@ class RobosuiteEnvironment(Environment):
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
-        simulator = self._task.simulator
-        what = f"the stored model is none of {simulator.environment} with a {simulator.robot}"
+        what = f"the stored model is none of {self._what}"
         joints = joint_names(model_file)
         if joints != self._joint_names:
             differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
@@ -199,6 +189,7 @@ class RobosuiteEnvironment(Environment):
                 _warnings_kept() as warned,
             ):
                 self._env.reset_from_xml_string(xml)
+            self._stepping = _stepping_of(self._env)
             if warned:
                 raise ValueError(warned[0])
         except Exception as error:  # MuJoCo and robosuite raise what they come across
@@ -220,8 +211,7 @@ class RobosuiteEnvironment(Environment):
         expected = self._features[SIMULATOR_STATE].shape
         if state.shape != expected:
             raise SimulationError(
-                f"a state of {state.size} elements is none of {self._task.simulator.environment} "
-                f"with a {self._task.simulator.robot}, which has {expected[0]}"
+                f"a state of {state.size} elements is none of {self._what}, which has {expected[0]}"
             )
         if not (np.abs(state) < _GREATEST_STATE).all():
             raise SimulationError("the state is not finite, or too large for a simulation")
@@ -241,6 +231,11 @@ class RobosuiteEnvironment(Environment):
         self._close_renderer()
         self._env.close()
 
+    @property
+    def _what(self) -> str:
+        simulator = self._task.simulator
+        return f"{simulator.environment} with a {' and a '.join(simulator.robots)}"
+
     def _make_renderer(self) -> None:
         cameras = self._task.cameras
         if cameras.names:
@@ -255,6 +250,7 @@ class RobosuiteEnvironment(Environment):
     def _reset(self, seed: int) -> dict[str, Any]:
         with _numpy_seeded(seed):
             observed: dict[str, Any] = self._env.reset()
+        self._stepping = _stepping_of(self._env)
         return observed
 
     def _describe_features(self) -> dict[str, Feature]:
@@ -279,7 +275,7 @@ class RobosuiteEnvironment(Environment):
         return features
 
     def _element_names(self, observable: str) -> tuple[str, ...]:
-        size = self._observed[observable].size
+        size = np.size(self._observed[observable])
         if observable.endswith("quat"):
             suffixes = ["qx", "qy", "qz", "qw"]
         elif observable.endswith("pos") and size == 3:
@@ -289,37 +285,11 @@ class RobosuiteEnvironment(Environment):
         return tuple(f"{observable}.{suffix}" for suffix in suffixes)
 
 
-def _env_args(task: SimTask, robosuite: Any) -> dict[str, Any]:
-    """In robomimic's form, so that its tools can rebuild the environment."""
-    from robosuite.controllers import load_composite_controller_config
+def _stepping_of(env: Any) -> Stepping:
+    # Imported with robosuite, whose extra brings its compiler.
+    from robolearn.environments.fast_stepping import stepping_of
 
-    simulator = task.simulator
-    controller = load_composite_controller_config(controller="BASIC", robot=simulator.robot)
-    arm = controller["body_parts"]["right"]
-    limits = simulator.controller.limits
-    arm |= {
-        "type": simulator.controller.type,
-        "output_max": list(limits),
-        "output_min": [-limit for limit in limits],
-    }
-    controller["body_parts"] = {"right": arm}
-    return {
-        "env_name": simulator.environment,
-        "env_version": robosuite.__version__,
-        "type": 1,
-        "env_kwargs": {
-            "robots": simulator.robot,
-            "controller_configs": controller,
-            "control_freq": simulator.rate,
-            "has_renderer": False,
-            "has_offscreen_renderer": False,
-            "use_camera_obs": False,
-            "use_object_obs": True,
-            "reward_shaping": False,
-            "ignore_done": True,
-            "hard_reset": False,
-        },
-    }
+    return stepping_of(env)
 
 
 def _move(simulation: Any, seconds: float) -> None:
@@ -358,28 +328,6 @@ def _references_renewed(env: Any) -> Iterator[None]:
     finally:
         env.hard_reset = hard_reset
         env.deterministic_reset = False  # robosuite leaves it on where the model does not load
-
-
-def _import_robosuite() -> Any:
-    """robosuite, without its banners and without its choice of a GL backend for child processes."""
-    select_gl()
-    backend = os.environ["MUJOCO_GL"]
-    logging.getLogger("robosuite_logs").addFilter(_is_error)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            import robosuite
-    except ImportError as error:
-        raise MissingDependency(
-            f"simulated tasks need robosuite: pip install 'robolearn[sim]' ({error})"
-        ) from error
-    finally:
-        os.environ["MUJOCO_GL"] = backend
-    return robosuite
-
-
-def _is_error(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.ERROR
 
 
 def _require_known(kind: str, name: str, known: Any) -> None:

@@ -16,26 +16,43 @@ type Count = Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Controller:
-    """How an action moves the arm.
+class HandController:
+    """An action moves the hand: the change of its pose in the robot's base frame.
 
     Attributes:
-        type: robosuite's name of the controller. ``OSC_POSE`` takes the change of the hand's pose
-            in the robot's base frame: x, y, z, then a rotation vector.
+        type: robosuite's name of it: x, y, z, then a rotation vector.
         translation: metres that an action of 1 asks for.
         rotation: radians that an action of 1 asks for.
     """
 
-    type: Literal["OSC_POSE"] = "OSC_POSE"
+    type: Literal["OSC_POSE"]
     translation: Positive = 0.05
     rotation: Positive = 0.5
 
     __pydantic_config__ = STRICT
 
-    @property
-    def limits(self) -> tuple[float, ...]:
+    def limits(self, joints: int) -> tuple[float, ...]:
         """(6,) what an action of 1 asks for: x, y, z in m, then rx, ry, rz in rad."""
         return (self.translation,) * 3 + (self.rotation,) * 3
+
+
+@dataclass(frozen=True)
+class JointController:
+    """An action moves the joints.
+
+    Attributes:
+        type: robosuite's name of it: the change of the joints' positions, or their velocities.
+        limit: radians, or radians a second, that an action of 1 asks for.
+    """
+
+    type: Literal["JOINT_POSITION", "JOINT_VELOCITY"]
+    limit: Positive
+
+    __pydantic_config__ = STRICT
+
+    def limits(self, joints: int) -> tuple[float, ...]:
+        """(J,) what an action of 1 asks for, rad or rad/s."""
+        return (self.limit,) * joints
 
 
 @dataclass(frozen=True)
@@ -44,17 +61,19 @@ class Simulator:
 
     Attributes:
         environment: robosuite's name of the task.
-        robot: robosuite's name of the arm.
+        robots: robosuite's names of the arms.
         rate: control steps a second, Hz.
         horizon: control steps of an episode. Success is recorded and does not end it.
-        controller: how an action moves the arm.
+        controller: how an action moves each arm.
+        options: further arguments of robosuite's environment, by robosuite's names.
     """
 
     environment: str
-    robot: str
+    robots: Annotated[tuple[str, ...], Field(min_length=1)]
     rate: Positive
     horizon: Count
-    controller: Controller = field(default_factory=Controller)
+    controller: Annotated[HandController | JointController, Field(discriminator="type")]
+    options: dict[str, bool | int | float | str] = field(default_factory=dict)
 
     __pydantic_config__ = STRICT
 

@@ -125,10 +125,10 @@ def test_a_broken_task_file_is_named_with_line_and_key(
 ) -> None:
     task = tmp_path / "mine.toml"
     text = (repository / "sim" / "lift.toml").read_text()
-    task.write_text(text.replace('robot = "Panda"', 'robots = "Panda"'))
-    line = 1 + text.splitlines().index('robot = "Panda"')
+    task.write_text(text.replace("robots = [", "robot = ["))
+    line = 1 + text.splitlines().index('robots = ["Panda"]')
     for command in (["record", task, "--to", tmp_path / "d"], ["quickstart", "--target", task]):
-        assert f"{task}, line {line}: simulator.robots: unknown key" in refused(capsys, *command)
+        assert f"{task}, line {line}: simulator.robot: unknown key" in refused(capsys, *command)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ import dataclasses
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from robolearn.environments import rendering
 from robolearn.environments.rendering import CameraRenderer, select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
-from robolearn.environments.task import Cameras, SimTask
+from robolearn.environments.task import Cameras, JointController, SimTask, load_task
 from robolearn.episodes.features import SIMULATOR_STATE
 from robolearn.errors import ConfigurationError, MissingDependency, SimulationError
 
@@ -91,7 +93,7 @@ def test_the_model_names_no_folder_of_this_machine(lift_environment: RobosuiteEn
     ("change", "message"),
     [
         ({"environment": "Life"}, "unknown task 'Life'; robosuite has .*Lift"),
-        ({"robot": "Pandas"}, "unknown robot 'Pandas'; robosuite has .*Panda"),
+        ({"robots": ("Pandas",)}, "unknown robot 'Pandas'; robosuite has .*Panda"),
     ],
 )
 def test_what_robosuite_does_not_know_is_refused(
@@ -202,3 +204,82 @@ def test_the_renderer_says_what_does_not_start(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(MissingDependency, match=r"'egl' does not start \(no display\)"):
         CameraRenderer(model, ["c"], 10, 10)
+
+
+def shelf() -> list[str]:
+    return sorted(path.stem for path in (Path(__file__).parents[2] / "sim").glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", shelf())
+def test_each_task_of_the_shelf_runs_and_repeats(name: str) -> None:
+    environment = RobosuiteEnvironment(load_task(f"sim:{name}"))
+    try:
+        action = environment.context.action
+        assert len(set(action.names or ())) == len(action.low)
+        assert len(action.scale) == len(action.low)
+        random = np.random.default_rng(0)
+        actions = random.uniform(action.low, action.high, (5, len(action.low)))
+        seen = []
+        for _ in range(2):
+            environment.reset(seed=3)
+            for sent in actions:
+                environment.act(sent)
+            observation = environment.observe()
+            seen.append(observation.values)
+            assert observation.success is False
+        assert seen[0].keys() == environment.context.features.keys()
+        for feature, value in seen[0].items():
+            assert value.shape == environment.context.features[feature].shape
+            np.testing.assert_array_equal(value, seen[1][feature])
+    finally:
+        environment.close()
+
+
+@pytest.mark.parametrize("robot", ["Panda", "Sawyer", "IIWA", "UR5e", "Kinova3", "Jaco"])
+def test_each_arm_can_be_moved(robot: str) -> None:
+    task = load_task("sim:lift")
+    simulator = replace(task.simulator, robots=(robot,))
+    environment = RobosuiteEnvironment(replace(task, simulator=simulator))
+    try:
+        before = environment.vectors()["observation.state.robot0_eef_pos"]
+        for _ in range(10):
+            environment.act(np.array([0, 0, 1, 0, 0, 0, -1]))
+        after = environment.vectors()["observation.state.robot0_eef_pos"]
+        assert after[2] - before[2] > 0.05
+    finally:
+        environment.close()
+
+
+@pytest.mark.parametrize(
+    ("controller", "moved"),
+    [
+        (JointController("JOINT_POSITION", limit=0.05), 0.05),
+        (JointController("JOINT_VELOCITY", limit=0.5), 0.1),
+    ],
+)
+def test_joints_can_be_driven(controller: JointController, moved: float) -> None:
+    task = load_task("sim:lift")
+    simulator = replace(task.simulator, controller=controller)
+    environment = RobosuiteEnvironment(replace(task, simulator=simulator))
+    try:
+        action = environment.context.action
+        assert action.names == (*(f"joint_{index}" for index in range(1, 8)), "gripper")
+        assert action.scale == (controller.limit,) * 7 + (1.0,)
+        before = environment.vectors()["observation.state.robot0_joint_pos"]
+        for _ in range(10):
+            environment.act(np.array([1, 0, 0, 0, 0, 0, 0, -1]))
+        turned = environment.vectors()["observation.state.robot0_joint_pos"] - before
+        assert turned[0] > moved
+        assert np.abs(turned[1:]).max() < 0.02
+    finally:
+        environment.close()
+
+
+def test_two_arms_have_names_of_their_own() -> None:
+    environment = RobosuiteEnvironment(load_task("sim:two_arm_lift"))
+    try:
+        action = environment.context.action
+        assert (action.names or ())[::7] == ("robot0_x", "robot1_x")
+        assert action.gripper == (6, 13)
+    finally:
+        environment.close()

@@ -1,0 +1,157 @@
+"""Control steps a second of robosuite's tasks: by robolearn's compiled code, and by robosuite.
+
+    python benchmarks/simulation.py [--rounds 7] [--sequences 20]
+
+One core, no cameras. Both sides step the same environment with the same random actions in turn,
+from the same seeds. robolearn's side is all that a policy waits for: the action's limits, the step,
+the reward, every observable and success. robosuite's is its ``env.step``. Raw physics is MuJoCo
+alone.
+
+What both sides do is compared, too: the states after each of ``--sequences`` sequences of 200
+random actions, until a contact begins or ends, and over all. Once something touches, a last bit
+decides a good deal; torques for one and the same state are compared in the tests.
+
+Writes benchmarks/results/simulation.json and simulation.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import matplotlib.pyplot as plt
+import mujoco
+import numpy as np
+
+from robolearn.environments.fast_stepping import StockStepping
+from robolearn.environments.robosuite import RobosuiteEnvironment
+from robolearn.environments.task import load_task
+
+RESULTS = Path(__file__).parent / "results"
+TASKS = ("lift", "can", "square", "door")
+STEPS = 60
+GOAL = 6.0
+
+
+def speed(environment: RobosuiteEnvironment, side: str, seed: int) -> float:
+    """Control steps a second of one episode."""
+    actions = np.random.default_rng(seed).uniform(-1, 1, (STEPS, 7))
+    environment.reset(seed)
+    env: Any = environment._env
+    model, data = env.sim.model._model, env.sim.data._data
+    substeps = int(env.control_timestep / env.model_timestep)
+    stock = StockStepping(env)
+    begin = time.perf_counter()
+    for action in actions:
+        if side == "robolearn":
+            environment.act(action)
+            environment.observe()
+        elif side == "robosuite":
+            stock.step(action)
+        else:
+            mujoco.mj_step(model, data, substeps)
+    return STEPS / (time.perf_counter() - begin)
+
+
+def states(environment: RobosuiteEnvironment, side: str, seed: int) -> tuple[Any, Any, Any]:
+    """(200, S) states, (200,) contacts and (200,) rewards of one sequence of actions."""
+    environment.reset(seed)
+    env: Any = environment._env
+    stepping = environment._stepping if side == "robolearn" else StockStepping(env)
+    seen, contacts, rewards = [], [], []
+    for action in np.random.default_rng(seed).uniform(-1, 1, (200, 7)):
+        rewards.append(stepping.step(action))
+        seen.append(env.sim.get_state().flatten())
+        contacts.append(env.sim.data.ncon)
+    return np.array(seen), np.array(contacts), np.array(rewards)
+
+
+def agreement(environment: RobosuiteEnvironment, sequences: int) -> dict[str, Any]:
+    """How far the trajectories of both sides are apart."""
+    before, overall, rewards_differ, steps_alike = [], [], 0, []
+    for seed in range(sequences):
+        ours, contacts, our_rewards = states(environment, "robolearn", seed)
+        theirs, their_contacts, their_rewards = states(environment, "robosuite", seed)
+        differing = np.abs(ours - theirs).max(axis=1)
+        changed = (contacts != contacts[0]) | (their_contacts != contacts[0])
+        first = int(np.argmax(changed)) if changed.any() else len(changed)
+        before.append(float(differing[: max(first - 1, 1)].max()))
+        steps_alike.append(first)
+        overall.append(float(differing.max()))
+        rewards_differ += int((our_rewards != their_rewards).sum())
+    return {
+        "sequences": sequences,
+        "largest_difference_until_a_contact_changes": max(before),
+        "median_steps_until_then": statistics.median(steps_alike),
+        "median_of_largest_differences_overall": statistics.median(overall),
+        "rewards_that_differ": rewards_differ,
+    }
+
+
+def reset_ms(environment: RobosuiteEnvironment) -> float:
+    times = []
+    for seed in range(30):
+        begin = time.perf_counter()
+        environment.reset(seed)
+        times.append((time.perf_counter() - begin) * 1e3)
+    return statistics.median(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sequences", type=int, default=20)
+    arguments = parser.parse_args()
+    sides = ("robolearn", "robosuite", "raw physics")
+    tasks: dict[str, Any] = {}
+    for name in TASKS:
+        environment = RobosuiteEnvironment(load_task(f"sim:{name}"))
+        found: dict[str, list[float]] = {side: [] for side in sides}
+        for side in sides:
+            speed(environment, side, seed=0)
+        for seed in range(arguments.rounds):
+            for side in sides if seed % 2 else sides[::-1]:
+                found[side].append(speed(environment, side, seed))
+        medians = {side: statistics.median(values) for side, values in found.items()}
+        times = medians["robolearn"] / medians["robosuite"]
+        begin = time.perf_counter()
+        RobosuiteEnvironment(load_task(f"sim:{name}")).close()
+        made_again = time.perf_counter() - begin
+        tasks[name] = {
+            "steps_per_s": {side: round(value, 1) for side, value in medians.items()},
+            "slowest_and_fastest": {
+                side: [round(min(values), 1), round(max(values), 1)]
+                for side, values in found.items()
+            },
+            "ours_is_times_as_fast": round(times, 2),
+            "goal": GOAL,
+            "met": times >= GOAL,
+            "reset_ms": round(reset_ms(environment), 2),
+            "made_again_s": round(made_again, 3),
+            "agreement": agreement(environment, arguments.sequences),
+        }
+        print(name, json.dumps(tasks[name]), flush=True)
+        environment.close()
+    machine = {"cores": os.cpu_count(), "system": platform.platform()}
+    result = {"machine": machine, "rounds": arguments.rounds, "tasks": tasks}
+    (RESULTS / "simulation.json").write_text(json.dumps(result, indent=2) + "\n")
+    figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    for offset, side in enumerate(sides):
+        places = np.arange(len(TASKS)) + 0.27 * (offset - 1)
+        axes.bar(places, [tasks[n]["steps_per_s"][side] for n in TASKS], 0.25, label=side)
+    axes.set_xticks(range(len(TASKS)), TASKS)
+    axes.set_ylabel("control steps a second, one core")
+    axes.legend()
+    figure.savefig(RESULTS / "simulation.png", dpi=110)
+
+
+if __name__ == "__main__":
+    main()
