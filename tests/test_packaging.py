@@ -76,7 +76,7 @@ def test_the_shelves_travel_in_the_wheel(wheel: Path, tmp_path: Path) -> None:
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import robolearn.shelf as s; from robolearn.environments.task import load_task\n"
         f"assert s.__file__.startswith({str(tmp_path)!r}), s.__file__\n"
-        "print(load_task('sim:lift').simulator.robots)"
+        "print(load_task('sim:lift').simulator.robots[0])"
     )
     done = subprocess.run(
         [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=True
