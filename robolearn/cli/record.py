@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,10 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
 
 if TYPE_CHECKING:
+    from robolearn.agents.agent import Agent
+    from robolearn.environments.targets import Task
     from robolearn.episodes.formats.folder import FolderWriter
+    from robolearn.episodes.frames import EpisodeContext
 
 _HOPELESS = 30
 """Failures at the beginning after which nothing better is expected."""
@@ -32,9 +36,9 @@ class Record(Command):
     Example: robolearn record sim:lift --by scripted --to demos --episodes 20
 
     Attributes:
-        target: what to drive: sim:NAME, or the path of a task's TOML file.
+        target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
         to: folder of the dataset.
-        by: who drives.
+        by: who drives: the task's script, or chance.
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
@@ -50,7 +54,7 @@ class Record(Command):
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
-    by: Literal["scripted"] = "scripted"
+    by: Literal["scripted", "random"] = "scripted"
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
@@ -63,10 +67,8 @@ class Record(Command):
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:
-        from robolearn.agents.scripted import ScriptedExpert
         from robolearn.control.simulation import record_episodes, seeds_after
-        from robolearn.environments.rendering import require_gl
-        from robolearn.environments.task import load_task
+        from robolearn.environments.targets import load_target
         from robolearn.episodes.formats import format_of
         from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.episodes.labels import Labels
@@ -77,9 +79,9 @@ class Record(Command):
                 f"{self.to}: recordings are kept in a folder, a file an episode; name one without "
                 f"the ending {self.to.suffix}, and convert it afterwards"
             )
-        task = load_task(self.target)
+        task = load_target(self.target)
+        make_agent = self._make_agent(task)
         if self.cameras:
-            require_gl()
             task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
         kept = tried = 0
         with FolderWriter(self.to) as writer:
@@ -91,13 +93,15 @@ class Record(Command):
                     closing(
                         record_episodes(
                             task,
-                            partial(ScriptedExpert, task),
+                            make_agent,
                             self.by,
                             seeds_after(writer, self.seed),
                             writer,
                             images=self.images,
                             labels=Labels(operator=self.operator, notes=self.notes),
-                            keep=lambda outcome: self.failures or bool(outcome.success_at_end),
+                            keep=lambda outcome: (
+                                self.failures or outcome.success_at_end is not False
+                            ),
                             processes=min(self.processes, self.episodes),
                         )
                     ) as results,
@@ -131,6 +135,26 @@ class Record(Command):
                 }
             )
         return 0
+
+    def _make_agent(self, task: Task) -> Callable[[EpisodeContext], Agent]:
+        """What gives the agent for an environment of the task.
+
+        Raises:
+            ShelfError: the task has no script.
+        """
+        from robolearn.agents.random_actions import RandomAgent
+        from robolearn.agents.scripted import ScriptedExpert
+        from robolearn.environments.task import SimTask
+        from robolearn.errors import ShelfError
+
+        if self.by == "random":
+            return RandomAgent
+        if not isinstance(task, SimTask) or task.expert is None:
+            raise ShelfError(
+                f"{self.target} has no script: record it --by random, or add an [expert] with "
+                "waypoints to the file of a simulated task"
+            )
+        return partial(ScriptedExpert, task)
 
     def _tell_of_episodes_in_flight(self, writer: FolderWriter) -> None:
         for episode in writer.in_flight().values():

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from robolearn.agents.agent import Agent
 from robolearn.control.loop import run_episode
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
-from robolearn.environments.robosuite import RobosuiteEnvironment
-from robolearn.environments.task import SimTask
+from robolearn.environments.targets import Task, make_environment
 from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
 from robolearn.episodes.formats.hdf5 import write_episode
-from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.frames import Array, EpisodeContext, Outcome
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import NO_LABELS, Labels
 from robolearn.episodes.recorder import Recorder
@@ -48,15 +49,20 @@ def seeds_after(writer: FolderWriter, first: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class SeededOutcome:
-    """How the episode of one seed ended, and whether it was kept."""
+    """How the episode of one seed ended, and whether it was kept.
+
+    Attributes:
+        rewards: (T,) of its steps; 0 where the environment has none.
+    """
 
     seed: int
     outcome: Outcome
+    rewards: Array
     kept: bool
 
 
 def record_episodes(
-    task: SimTask,
+    task: Task,
     make_agent: Callable[[EpisodeContext], Agent],
     agent_name: str,
     seeds: Iterable[int],
@@ -84,29 +90,29 @@ def record_episodes(
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
     simulator = partial(_simulator, task, make_agent, agent_name, images, labels)
     with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
-        for seed, staged, outcome in episodes:
+        for seed, staged, outcome, rewards in episodes:
             kept = keep(outcome)
             if kept:
                 writer.commit(staged)
             else:
                 staged.unlink(missing_ok=True)
-            yield SeededOutcome(seed, outcome, kept)
+            yield SeededOutcome(seed, outcome, rewards, kept)
 
 
 @contextlib.contextmanager
 def _simulator(
-    task: SimTask,
+    task: Task,
     make_agent: Callable[[EpisodeContext], Agent],
     agent_name: str,
     images: CodecName,
     labels: Labels,
-) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome]]]:
+) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome, Array]]]:
     """A worker: one environment and one agent, used again for each episode."""
-    environment = RobosuiteEnvironment(task)
+    environment = make_environment(task)
     try:
         agent = make_agent(environment.context)
 
-        def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
+        def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome, Array]:
             seed, staged = job
             # Cut off, it is not kept: the same seed gives the same episode again.
             journal = staged.with_suffix(".journal.part")
@@ -120,7 +126,8 @@ def _simulator(
                     write_episode(episode, staged)
             finally:
                 recorder.discard()
-            return seed, staged, outcome
+            rewards = np.zeros(0) if episode is None else episode.rewards
+            return seed, staged, outcome, rewards
 
         yield run
     finally:

@@ -78,6 +78,7 @@ class RobosuiteEnvironment(Environment):
         self._action = action_feature(self._env, task)
         self._seed: int | None = None
         self._reward: float | None = None
+        self._failed = False
 
     @property
     def context(self) -> EpisodeContext:
@@ -99,6 +100,7 @@ class RobosuiteEnvironment(Environment):
         self._seed = seed
         self._observed = self._reset(seed)
         self._reward = None
+        self._failed = False
 
     def observe(self) -> Observation:
         now = time.monotonic()
@@ -113,7 +115,8 @@ class RobosuiteEnvironment(Environment):
             timestamps=timestamps,
             time=float(self._env.cur_time),
             reward=self._reward,
-            success=self.success,
+            success=self.success and not self._failed,
+            failed=self._failed,
         )
 
     def vectors(self) -> dict[str, Array]:
@@ -157,12 +160,30 @@ class RobosuiteEnvironment(Environment):
         requested = self._action.as_frame(action)
         if not np.isfinite(requested).all():
             raise ValueError(f"the action is not finite: {requested}")
+        if self._failed:
+            raise ValueError("the simulation became unstable; reset the environment first")
         sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
-        self._reward = float(self._stepping.step(sent.astype(np.float64)))
+        before = self._env.sim.get_state()
+        with _warnings_kept():
+            self._reward = float(self._stepping.step(sent.astype(np.float64)))
+        if any(warning.number for warning in self._alarms):
+            self._break_off(before)
+            return sent
         # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
         # substeps do not divide.
         self._observed = self._env._get_observations(force_update=True)
         return sent
+
+    def _break_off(self, sound: Any) -> None:
+        """End an episode whose simulation became unstable, where it was before.
+
+        MuJoCo has put the joints where they are in a new simulation, which would be taken for
+        motion.
+        """
+        self._failed = True
+        self._reward = 0.0
+        self._env.sim.set_state(sound)
+        self._env.sim.forward()
 
     def load_model(self, model_file: str) -> None:
         """Simulate a stored model of this task, with its sizes and places, instead of the own one.
@@ -189,7 +210,7 @@ class RobosuiteEnvironment(Environment):
                 _warnings_kept() as warned,
             ):
                 self._env.reset_from_xml_string(xml)
-            self._stepping = _stepping_of(self._env)
+            self._get_ready()
             if warned:
                 raise ValueError(warned[0])
         except Exception as error:  # MuJoCo and robosuite raise what they come across
@@ -224,6 +245,9 @@ class RobosuiteEnvironment(Environment):
             simulation.step1()
         simulation.set_state_from_flattened(state)
         self._env.cur_time = float(state[0])
+        self._failed = False
+        for alarm in self._alarms:
+            alarm.number = 0
         self._observed = self._env._get_observations(force_update=True)
         self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
 
@@ -250,8 +274,13 @@ class RobosuiteEnvironment(Environment):
     def _reset(self, seed: int) -> dict[str, Any]:
         with _numpy_seeded(seed):
             observed: dict[str, Any] = self._env.reset()
-        self._stepping = _stepping_of(self._env)
+        self._get_ready()
         return observed
+
+    def _get_ready(self) -> None:
+        """Refer to the simulation as it is since the last reset."""
+        self._stepping = _stepping_of(self._env)
+        self._alarms = _alarms_of(self._env)
 
     def _describe_features(self) -> dict[str, Feature]:
         observation = self._task.observation
@@ -283,6 +312,20 @@ class RobosuiteEnvironment(Environment):
         else:
             suffixes = [str(index) for index in range(size)]
         return tuple(f"{observable}.{suffix}" for suffix in suffixes)
+
+
+def _alarms_of(env: Any) -> list[Any]:
+    """MuJoCo's counts of numbers that were not finite, or too large, since the last reset."""
+    import mujoco
+
+    kinds = mujoco.mjtWarning
+    unstable = (
+        kinds.mjWARN_BADQPOS,
+        kinds.mjWARN_BADQVEL,
+        kinds.mjWARN_BADQACC,
+        kinds.mjWARN_BADCTRL,
+    )
+    return [env.sim.data._data.warning[kind] for kind in unstable]
 
 
 def _stepping_of(env: Any) -> Stepping:

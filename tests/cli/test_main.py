@@ -151,6 +151,24 @@ def test_an_output_folder_in_use_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_gymnasium_environment_is_recorded_and_tried(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data, trained = tmp_path / "data", tmp_path / "run"
+    assert run(["record", "gym:CartPole-v1", "--to", str(data)]) == 2
+    assert "gym:CartPole-v1 has no script" in capsys.readouterr().err
+    record = ["record", "gym:CartPole-v1", "--by", "random", "--to", str(data), "--episodes", "3"]
+    assert run([*record, "--processes", "1"]) == 0
+    assert run(["train", str(data), "--to", str(trained), "--steps", "2"]) == 0
+    capsys.readouterr()
+    evaluate = ["evaluate", str(trained), "--on", "sim:cartpole", "--episodes", "2"]
+    assert run([*evaluate, "--processes", "1"]) == 0
+    assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
+    assert "Return" in (trained / "report.html").read_text()
+    assert run([*evaluate, "--processes", "1", "--require", "0.5"]) == 2
+    assert "does not tell success" in capsys.readouterr().err
+
+
 def test_info_counts(capsys: pytest.CaptureFixture[str], lift_demonstrations: Path) -> None:
     assert run(["info", str(lift_demonstrations), "--json"]) == 0
     values = json.loads(capsys.readouterr().out)
