@@ -53,6 +53,15 @@ def _of_mujoco(name: str, *arguments: Any) -> Any:
 _pointer = types.intp
 _mj_step1 = _of_mujoco("mj_step1", _pointer, _pointer)
 _mj_step2 = _of_mujoco("mj_step2", _pointer, _pointer)
+_mj_check_pos = _of_mujoco("mj_checkPos", _pointer, _pointer)
+_mj_check_vel = _of_mujoco("mj_checkVel", _pointer, _pointer)
+_mj_check_acc = _of_mujoco("mj_checkAcc", _pointer, _pointer)
+_mj_fwd_position = _of_mujoco("mj_fwdPosition", _pointer, _pointer)
+_mj_fwd_velocity = _of_mujoco("mj_fwdVelocity", _pointer, _pointer)
+_mj_fwd_actuation = _of_mujoco("mj_fwdActuation", _pointer, _pointer)
+_mj_fwd_acceleration = _of_mujoco("mj_fwdAcceleration", _pointer, _pointer)
+_mj_fwd_constraint = _of_mujoco("mj_fwdConstraint", _pointer, _pointer)
+_mj_euler = _of_mujoco("mj_Euler", _pointer, _pointer)
 _mj_full_m = _of_mujoco("mj_fullM", _pointer, _pointer, _pointer)
 _mj_jac_site = _of_mujoco("mj_jacSite", _pointer, _pointer, _pointer, _pointer, types.int32)
 
@@ -401,6 +410,33 @@ def _velocity_torques(
 
 
 @_compiled
+def _step1(simulation: Simulation, sensed: bool) -> None:
+    """``mj_step1``, without its sensors where nobody reads them."""
+    model, data = simulation.model, simulation.data
+    if sensed:
+        _mj_step1(model, data)
+    else:
+        _mj_check_pos(model, data)
+        _mj_check_vel(model, data)
+        _mj_fwd_position(model, data)
+        _mj_fwd_velocity(model, data)
+
+
+@_compiled
+def _step2(simulation: Simulation, sensed: bool) -> None:
+    """``mj_step2`` of Euler's method, without its sensors where nobody reads them."""
+    model, data = simulation.model, simulation.data
+    if sensed:
+        _mj_step2(model, data)
+    else:
+        _mj_fwd_actuation(model, data)
+        _mj_fwd_acceleration(model, data)
+        _mj_fwd_constraint(model, data)
+        _mj_check_acc(model, data)
+        _mj_euler(model, data)
+
+
+@_compiled
 def control_step(
     simulation: Simulation,
     arms: Arms,
@@ -411,6 +447,9 @@ def control_step(
     substeps: int,
 ) -> None:
     """Step the physics ``substeps`` times, the arms driven to where an action wants them.
+
+    MuJoCo's sensors are computed in the last of them only: each step overwrites what they said
+    before, and nothing in the physics reads it.
 
     Args:
         simulation: what is stepped. Its ``ctrl`` already holds what the grippers are driven by.
@@ -429,7 +468,8 @@ def control_step(
     poses = np.empty((count, 4, 3))
     goals = np.empty((count, joints))
     for substep in range(substeps):
-        _mj_step1(simulation.model, simulation.data)
+        sensed = substep == substeps - 1
+        _step1(simulation, sensed)
         for arm in range(count):
             if kind == OSC_POSE:
                 if substep == 0:
@@ -445,4 +485,4 @@ def control_step(
             for i in range(joints):
                 low, high = arms.ctrl_low[arm, i], arms.ctrl_high[arm, i]
                 simulation.ctrl[arms.actuators[arm, i]] = min(max(torques[i], low), high)
-        _mj_step2(simulation.model, simulation.data)
+        _step2(simulation, sensed)
