@@ -80,6 +80,8 @@ class RobosuiteEnvironment(Environment):
         self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
+        self._low = np.array(self._action.low, self._action.dtype)
+        self._high = np.array(self._action.high, self._action.dtype)
         self._seed: int | None = None
         self._reward: float | None = None
 
@@ -164,7 +166,7 @@ class RobosuiteEnvironment(Environment):
         requested = self._action.as_frame(action)
         if not np.isfinite(requested).all():
             raise ValueError(f"the action is not finite: {requested}")
-        sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
+        sent = np.minimum(np.maximum(requested, self._low), self._high)
         with _success_kept(self._env) as found:
             self._reward = float(self._stepping.step(sent.astype(np.float64)))
         # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
