@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robolearn.environments.environment import Environment
+from robolearn.environments.observables import Observables
 from robolearn.environments.rendering import CameraRenderer, require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
@@ -73,9 +74,14 @@ class RobosuiteEnvironment(Environment):
         self._make_renderer()
         self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
         self._joint_names = joint_names(self._model_file)
-        self._observed = self._reset(seed=0)
+        self._reset(seed=0)
+        self._observables = self._asked_for()
+        self._success: bool | None = None
+        self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
+        self._low = np.array(self._action.low, self._action.dtype)
+        self._high = np.array(self._action.high, self._action.dtype)
         self._seed: int | None = None
         self._reward: float | None = None
         self._failed = False
@@ -98,7 +104,8 @@ class RobosuiteEnvironment(Environment):
 
     def reset(self, seed: int) -> None:
         self._seed = seed
-        self._observed = self._reset(seed)
+        self._reset(seed)
+        self._sense()
         self._reward = None
         self._failed = False
 
@@ -154,7 +161,9 @@ class RobosuiteEnvironment(Environment):
     @property
     def success(self) -> bool:
         """Whether the task is accomplished now."""
-        return bool(self._env._check_success())
+        if self._success is None:
+            self._success = bool(self._env._check_success())
+        return self._success
 
     def act(self, action: Array) -> Array:
         requested = self._action.as_frame(action)
@@ -162,16 +171,17 @@ class RobosuiteEnvironment(Environment):
             raise ValueError(f"the action is not finite: {requested}")
         if self._failed:
             raise ValueError("the simulation became unstable; reset the environment first")
-        sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
+        sent: Array = np.minimum(np.maximum(requested, self._low), self._high)
         before = self._env.sim.get_state()
-        with _warnings_kept():
+        with _warnings_kept(), _success_kept(self._env) as found:
             self._reward = float(self._stepping.step(sent.astype(np.float64)))
-        if any(warning.number for warning in self._alarms):
+        if any(alarm.number for alarm in self._alarms):
             self._break_off(before)
             return sent
         # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
         # substeps do not divide.
-        self._observed = self._env._get_observations(force_update=True)
+        self._sense()
+        self._success = found[-1] if found else None
         return sent
 
     def _break_off(self, sound: Any) -> None:
@@ -248,7 +258,7 @@ class RobosuiteEnvironment(Environment):
         self._failed = False
         for alarm in self._alarms:
             alarm.number = 0
-        self._observed = self._env._get_observations(force_update=True)
+        self._sense()
         self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
 
     def close(self) -> None:
@@ -271,21 +281,35 @@ class RobosuiteEnvironment(Environment):
             self._renderer.close()
             self._renderer = None
 
-    def _reset(self, seed: int) -> dict[str, Any]:
+    def _reset(self, seed: int) -> None:
         with _numpy_seeded(seed):
-            observed: dict[str, Any] = self._env.reset()
+            self._env.reset()
         self._get_ready()
-        return observed
 
     def _get_ready(self) -> None:
         """Refer to the simulation as it is since the last reset."""
         self._stepping = _stepping_of(self._env)
         self._alarms = _alarms_of(self._env)
 
+    def _sense(self) -> None:
+        """Take in what the simulation is like now."""
+        self._observed = self._observables.read()
+        self._success = None
+
+    def _asked_for(self) -> Observables:
+        observation = self._task.observation
+        names = (*observation.state, *observation.objects)
+        known = [
+            name
+            for name, observable in self._env._observables.items()
+            if observable.is_enabled() and observable.is_active()
+        ]
+        for name in names:
+            _require_known("observable", name, known)
+        return Observables(self._env, names)
+
     def _describe_features(self) -> dict[str, Feature]:
         observation = self._task.observation
-        for name in (*observation.state, *observation.objects):
-            _require_known("observable", name, self._observed)
         features = {
             f"{STATE}.{name}": Feature(
                 "float32", self._observed[name].shape, self._element_names(name)
@@ -333,6 +357,23 @@ def _stepping_of(env: Any) -> Stepping:
     from robolearn.environments.fast_stepping import stepping_of
 
     return stepping_of(env)
+
+
+@contextlib.contextmanager
+def _success_kept(env: Any) -> Iterator[list[bool]]:
+    """What a step's reward finds out about success, so that it need not be found out again."""
+    check = env._check_success
+    found: list[bool] = []
+
+    def checked() -> bool:
+        found.append(bool(check()))
+        return found[-1]
+
+    env._check_success = checked
+    try:
+        yield found
+    finally:
+        del env._check_success
 
 
 def _move(simulation: Any, seconds: float) -> None:
