@@ -191,18 +191,19 @@ def _serve(
 ) -> None:
     """Runs in the worker process."""
     end_with(parent)
-    try:
-        environments = EnvironmentShare(make_environment, share.stop - share.start)
-    except Exception as error:  # whatever a simulator raises
-        connection.send(error_of(error))
-        return
-    with contextlib.closing(environments):
-        connection.send(Made(environments.context, environments.horizon))
-        file = reduction.recv_handle(connection)
-        rows = _rows(file, row_type(environments.context), count)[share]
-        os.close(file)
-        while (command := connection.recv()) != "close":
-            connection.send(environments.do(command, rows))
+    with contextlib.suppress(EOFError, OSError):  # the parent is gone
+        try:
+            environments = EnvironmentShare(make_environment, share.stop - share.start)
+        except Exception as error:  # whatever a simulator raises
+            connection.send(error_of(error))
+            return
+        with contextlib.closing(environments):
+            connection.send(Made(environments.context, environments.horizon))
+            file = reduction.recv_handle(connection)
+            rows = _rows(file, row_type(environments.context), count)[share]
+            os.close(file)
+            while (command := connection.recv()) != "close":
+                connection.send(environments.do(command, rows))
 
 
 def _nameless_file(size: int) -> IO[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ from robolearn.control.worker_environments import (
 )
 from robolearn.control.workers import ONE_THREAD
 from robolearn.episodes.frames import Array
-from robolearn.errors import MissingDependency, RobolearnError
+from robolearn.errors import MissingDependency, RobolearnError, SimulationError
 
 
 class RayEnvironments(WorkerEnvironments["RayWorker"]):
@@ -131,8 +132,8 @@ class RayWorker(Worker):
             raise WorkerLost("its actor was stopped")
         try:
             answer = self._ray.get(self.reply)
-        except self._ray.exceptions.RayTaskError as error:  # it cannot even be unpickled there
-            return error_of(error.cause if isinstance(error.cause, Exception) else error)
+        except self._ray.exceptions.RayTaskError as error:  # what it is asked is not known there
+            return SimulationError(f"an actor failed: {str(error.cause).splitlines()[0]}")
         except self._ray.exceptions.RayError as error:
             raise WorkerLost(f"its actor ended: {str(error).splitlines()[0]}") from error
         if isinstance(answer, Made | RobolearnError):
@@ -203,5 +204,5 @@ def _connected_ray() -> Any:
             f"environments on other machines need Ray: pip install 'robolearn[cluster]' ({error})"
         ) from error
     if not ray.is_initialized():
-        ray.init(include_dashboard=False, logging_level="warning")
+        ray.init(include_dashboard=False, logging_level=logging.WARNING)
     return ray

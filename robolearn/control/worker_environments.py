@@ -350,15 +350,16 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
 
     def _collect(self, workers: Sequence[W]) -> None:
         """Take the answers to a command."""
-        for worker, answer in self._answers(list(workers)):
+        for worker, answer in self._answers(workers):
             if isinstance(answer, list):
                 for row, reason in answer:
                     self._lose(worker.share.start + row, reason)
             else:
                 self._replace(worker, str(answer))
 
-    def _answers(self, waiting: list[W]) -> Iterator[tuple[W, Answer | WorkerLost]]:
-        """Each of these busy workers with its answer, as they come. Changes the list."""
+    def _answers(self, workers: Sequence[W]) -> Iterator[tuple[W, Answer | WorkerLost]]:
+        """Each of these busy workers with its answer, as they come."""
+        waiting = list(workers)
         while waiting:
             deadline = min(worker.deadline for worker in waiting)
             answered = self._wait(waiting, max(0.0, deadline - time.monotonic()))
