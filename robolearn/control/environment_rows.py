@@ -30,6 +30,7 @@ def row_type(context: EpisodeContext) -> np.dtype[Any]:
         ("success", "?"),
         ("success_known", "?"),
         ("terminated", "?"),
+        ("failed", "?"),
     ]
     action = context.action
     row = [
@@ -67,6 +68,7 @@ def write_observation(
     seen["success"][index] = bool(observation.success)
     seen["success_known"][index] = observation.success is not None
     seen["terminated"][index] = observation.terminated
+    seen["failed"][index] = observation.failed
 
 
 def read_observation(seen: Array, lost: Array) -> VectorObservation:
@@ -86,5 +88,6 @@ def read_observation(seen: Array, lost: Array) -> VectorObservation:
         success=seen["success"].copy(),
         success_known=seen["success_known"].copy(),
         terminated=seen["terminated"].copy(),
+        failed=seen["failed"].copy(),
         lost=lost.copy(),
     )

@@ -29,8 +29,9 @@ class VectorObservation:
             no step was done because the episode is over.
         success: (N,) bool whether the task is accomplished now; False where it is not known.
         success_known: (N,) bool.
-        terminated: (N,) bool: the environment cannot go on from here. It stands still until it is
-            reset.
+        terminated: (N,) bool: the task is over. The environment stands still until it is reset.
+        failed: (N,) bool: the environment broke down (a simulation became unstable): the episode
+            ended, as failed. It stands still until it is reset.
         lost: (N,) bool: the episode broke off, because its worker died, hung or raised. The row
             repeats what was observed before (zeros if that was nothing) until the next reset.
     """
@@ -43,6 +44,7 @@ class VectorObservation:
     success: Array
     success_known: Array
     terminated: Array
+    failed: Array
     lost: Array
 
     def __len__(self) -> int:
@@ -57,6 +59,7 @@ class VectorObservation:
             reward=float(self.reward[index]) if self.reward_known[index] else None,
             success=bool(self.success[index]) if self.success_known[index] else None,
             terminated=bool(self.terminated[index]),
+            failed=bool(self.failed[index]),
         )
 
 
@@ -66,8 +69,8 @@ class VectorEnvironment(ABC):
     Environment i gives the same trajectory, bit for bit, as a single `Environment` that is reset
     with the same seed and driven by the same actions, wherever it runs and whatever is beside it.
 
-    Nothing is reset by itself: an episode that is over, because its environment terminated or was
-    lost, is over until the caller resets that environment. Horizons are the caller's, too.
+    Nothing is reset by itself: an episode that is over, because its environment terminated, failed
+    or was lost, is over until the caller resets that environment. Horizons are the caller's, too.
     """
 
     @abstractmethod

@@ -288,7 +288,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
     def _look(self) -> None:
         seen = self._rows["seen"]
         self._observation = read_observation(seen, self._lost)
-        self._over |= self._observation.terminated
+        self._over |= self._observation.terminated | self._observation.failed
         self._fresh = True
 
     def _do(self, command: Command, chosen: Array) -> None:
@@ -401,7 +401,9 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         if self._observation is None:
             seen[index] = np.zeros((), seen.dtype)
         else:  # the worker may have written half of a row
-            last = replace(self._observation[index], reward=None, success=None, terminated=False)
+            last = replace(
+                self._observation[index], reward=None, success=None, terminated=False, failed=False
+            )
             write_observation(seen, index, last, self._description.context.features)
 
     def _require_hope(self) -> None:

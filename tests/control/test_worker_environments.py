@@ -19,6 +19,7 @@ from toy_environment import (
     BAD_SEED,
     DEADLY_SEED,
     DIE,
+    FAIL,
     HANG,
     RAISE,
     TERMINATE,
@@ -258,13 +259,16 @@ def pair() -> Iterator[VectorEnvironment]:
         yield environments
 
 
+@pytest.mark.parametrize(("order", "how"), [(TERMINATE, "terminated"), (FAIL, "failed")])
 def test_an_episode_that_is_over_is_over_until_the_caller_resets_it(
-    pair: VectorEnvironment,
+    pair: VectorEnvironment, order: int, how: str
 ) -> None:
     pair.reset([1, 2])
-    pair.act(np.array([[0.5, 0], [0.5, TERMINATE]]))
+    pair.act(np.array([[0.5, 0], [0.5, order]]))
     ended = pair.observe()
-    assert ended.terminated.tolist() == [False, True]
+    assert getattr(ended, how).tolist() == [False, True]
+    assert getattr(ended[1], how)
+    assert not ended[0].failed | ended[0].terminated
     assert ended.reward_known.all()
     sent = pair.act(np.array([[0.5, 0], [0.5, 0]]))
     seen = pair.observe()
@@ -273,9 +277,9 @@ def test_an_episode_that_is_over_is_over_until_the_caller_resets_it(
     assert seen.reward_known.tolist() == [True, False]
     assert seen.reward[1] == 0
     np.testing.assert_array_equal(seen.values[POSITION][1], ended.values[POSITION][1])
-    assert seen.terminated.tolist() == [False, True]
+    assert getattr(seen, how).tolist() == [False, True]
 
-    pair.reset([3], which=np.flatnonzero(seen.terminated))
+    pair.reset([3], which=np.flatnonzero(getattr(seen, how)))
     alone = ToyEnvironment()
     alone.reset(3)
     assert_same(alone, pair, 1)
