@@ -240,7 +240,9 @@ class RobosuiteEnvironment(Environment):
         cameras = self._task.cameras
         if cameras.names:
             model = self._env.sim.model._model
-            self._renderer = CameraRenderer(model, cameras.names, cameras.height, cameras.width)
+            self._renderer = CameraRenderer(
+                model, cameras.names, cameras.height, cameras.width, cameras.quality
+            )
 
     def _close_renderer(self) -> None:
         if self._renderer is not None:

@@ -6,12 +6,16 @@ from typing import Any
 
 from robolearn.environments.task import HandController, SimTask
 from robolearn.episodes.features import ActionFeature
+from robolearn.episodes.frames import IMAGE_QUALITY
 
 _HAND = ("x", "y", "z", "rx", "ry", "rz")
 
 
 def env_args(task: SimTask, version: str) -> dict[str, Any]:
     """The environment in robomimic's form, so that its tools can rebuild it.
+
+    What robosuite does not know stands beside ``env_kwargs``, where these tools pass it over: how
+    images are rendered.
 
     Args:
         task: to be made.
@@ -20,6 +24,7 @@ def env_args(task: SimTask, version: str) -> dict[str, Any]:
     simulator = task.simulator
     controllers = [_controller(task, robot) for robot in simulator.robots]
     alone = len(controllers) == 1
+    images = {IMAGE_QUALITY: task.cameras.quality} if task.cameras.names else {}
     return {
         "env_name": simulator.environment,
         "env_version": version,
@@ -37,6 +42,7 @@ def env_args(task: SimTask, version: str) -> dict[str, Any]:
             "hard_reset": False,
         }
         | simulator.options,
+        **images,
     }
 
 
