@@ -77,16 +77,16 @@ def texture_bitmap(model: mujoco.MjModel, texture: int) -> Array:
 
 def _textured(model: mujoco.MjModel) -> set[int]:
     """Meshes that wear a texture by coordinates of their own, which belong to their vertices."""
-    materials = model.geom_matid
-    wearing = (materials >= 0) & (model.mat_texid[materials] >= 0).any(axis=1)
-    meshes = set(model.geom_dataid[(model.geom_type == _mesh_type()) & wearing].tolist())
-    return {mesh for mesh in meshes if model.mesh_texcoordadr[mesh] >= 0}
-
-
-def _mesh_type() -> int:
     import mujoco
 
-    return int(mujoco.mjtGeom.mjGEOM_MESH)
+    meshes = model.geom_type == mujoco.mjtGeom.mjGEOM_MESH
+    dressed = np.flatnonzero(meshes & (model.geom_matid >= 0))
+    return {
+        int(model.geom_dataid[geom])
+        for geom in dressed
+        if (model.mat_texid[model.geom_matid[geom]] >= 0).any()
+        and model.mesh_texcoordadr[model.geom_dataid[geom]] >= 0
+    }
 
 
 def _simplify(model: mujoco.MjModel, mesh: int, pixels: int) -> None:

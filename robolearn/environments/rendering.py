@@ -174,6 +174,7 @@ class CameraRenderer:
             camera.type = mujoco.mjtCamera.mjCAMERA_FIXED
             camera.fixedcamid = known.index(name)
         self._drawn = copy.copy(model) if quality == "full" else fast_model(model, height, width)
+        self._replaced: dict[int, Array] = {}
         self._drawn.vis.global_.offheight = height
         self._drawn.vis.global_.offwidth = width
         self._rectangle = mujoco.MjrRect(0, 0, width, height)
@@ -215,25 +216,38 @@ class CameraRenderer:
         mujoco.mjr_readPixels(rows, None, self._rectangle, context)
         return np.ascontiguousarray(rows[::-1])
 
-    def texture(self, texture: int) -> Array:
-        """(H, W, C) uint8 of one texture as it is drawn; it has fewer texels in fast images."""
-        return texture_bitmap(self._drawn, texture).copy()
+    def own_texture(self, texture: int) -> Array:
+        """(H, W, C) uint8 of one of the model's textures; fast images have fewer texels of it."""
+        if texture in self._replaced:
+            return self._replaced[texture]
+        return texture_bitmap(self._drawn, texture)
 
     def set_texture(self, texture: int, bitmap: Array) -> None:
-        """Draw one texture otherwise.
+        """Draw one texture otherwise than the model has it.
 
         Args:
             texture: its number in the model.
-            bitmap: (H, W, C) uint8, of the shape that `texture` gives.
+            bitmap: (H, W, C) uint8, of the shape of `own_texture`.
 
         Raises:
             RuntimeError: the renderer is closed.
+            ValueError: the bitmap has another shape.
         """
         import mujoco
 
         context = self._current()
-        texture_bitmap(self._drawn, texture)[:] = bitmap
+        drawn = texture_bitmap(self._drawn, texture)
+        if bitmap.shape != drawn.shape:
+            raise ValueError(f"a bitmap of {bitmap.shape} for a texture of {drawn.shape}")
+        self._replaced.setdefault(texture, drawn.copy())
+        drawn[:] = bitmap
         mujoco.mjr_uploadTexture(self._drawn, context, texture)
+
+    def reset_textures(self) -> None:
+        """Draw all textures as the model has them."""
+        for texture, own in list(self._replaced.items()):
+            self.set_texture(texture, own)
+        self._replaced.clear()
 
     def close(self) -> None:
         """Free what is kept in the GL context. May be called twice."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from robolearn.environments.randomization import Randomization
 from robolearn.shelf import STRICT, find_on_shelf, read_toml
 
 type Vector3 = tuple[float, float, float]
@@ -173,6 +174,7 @@ class SimTask:
         simulator: what robosuite builds.
         observation: what is observed.
         cameras: what is rendered.
+        randomization: how the world looks and behaves, where it is drawn anew for each episode.
         expert: how a script does the task, where one can.
     """
 
@@ -180,6 +182,7 @@ class SimTask:
     simulator: Simulator
     observation: ObservationSpecification
     cameras: Cameras = field(default_factory=Cameras)
+    randomization: Randomization = field(default_factory=Randomization)
     expert: Expert | None = None
 
     __pydantic_config__ = STRICT

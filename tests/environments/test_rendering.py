@@ -126,14 +126,15 @@ def test_closing_frees_the_context(lift_task: SimTask) -> None:
     environment = make(lift_task, size=32)
     renderer = environment._renderer
     assert renderer is not None
+    data = environment._env.sim.data._data
     environment.close()
     environment.close()
     renderer.close()
     assert renderer._context is None
     with pytest.raises(RuntimeError, match="closed"):
-        renderer.image(environment._env.sim.data._data, "agentview")
+        renderer.image(data, "agentview")
     with pytest.raises(RuntimeError, match="closed"):
-        renderer.set_texture(0, renderer.texture(0))
+        renderer.set_texture(0, renderer.own_texture(0))
     gc.collect()
     assert sum(isinstance(thing, mujoco.MjrContext) for thing in gc.get_objects()) <= before
 
@@ -165,11 +166,14 @@ def test_a_texture_can_be_drawn_otherwise(lift_task: SimTask) -> None:
     model = environment._env.sim.model._model
     before = images(environment)["agentview"]
     table = model.texture("tex-ceramic").id
-    own = renderer.texture(table)
+    own = renderer.own_texture(table).copy()
     renderer.set_texture(table, np.zeros_like(own) + np.array([0, 0, 255], np.uint8))
     blue = images(environment)["agentview"]
     assert (blue[..., 2] > blue[..., 0] + 100).mean() > 0.3 > (before[..., 2] > 250).mean()
-    renderer.set_texture(table, own)
+    np.testing.assert_array_equal(renderer.own_texture(table), own)
+    with pytest.raises(ValueError, match="for a texture of"):
+        renderer.set_texture(table, own[:-1])
+    renderer.reset_textures()
     np.testing.assert_array_equal(before, images(environment)["agentview"])
     environment.close()
 
