@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _DERIVED = (
     *("body_subtreemass", "body_invweight0", "dof_invweight0", "dof_M0", "actuator_acc0"),
     *("tendon_invweight0", "tendon_length0"),
+    *("cam_pos0", "cam_poscom0", "cam_mat0", "light_pos0", "light_poscom0", "light_dir0"),
 )
 """What MuJoCo derives from dynamics."""
 
