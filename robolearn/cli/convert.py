@@ -46,6 +46,8 @@ class Convert(Command):
         cameras: to render while playing back, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        camera_quality: fast leaves out shadows, reflections and smooth edges, for training; full is
+            for pictures, and for images like robosuite's own.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
@@ -57,6 +59,7 @@ class Convert(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    camera_quality: Literal["fast", "full"] = "fast"
 
     def run(self) -> int:
         from robolearn.episodes.curation.convert import (
@@ -135,7 +138,9 @@ class Convert(Command):
 
         task = load_task(self.replay)
         if self.cameras:
-            task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
+            task = task.with_cameras(
+                self.cameras, self.camera_height, self.camera_width, self.camera_quality
+            )
         return opened.enter_context(closing(Replay(task)))
 
 

@@ -45,6 +45,8 @@ class Record(Command):
         cameras: to record, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        camera_quality: fast leaves out shadows, reflections and smooth edges, for training; full is
+            for pictures, and for images like robosuite's own.
         images: how they are kept: without loss and compressed, as JPEG, or raw. docs/formats.md
             compares them.
         operator: who is in charge; recorded with each episode.
@@ -61,6 +63,7 @@ class Record(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    camera_quality: Literal["fast", "full"] = "fast"
     images: Literal["lossless", "jpeg", "raw"] = "lossless"
     operator: str | None = None
     notes: str | None = None
@@ -82,7 +85,9 @@ class Record(Command):
         task = load_target(self.target)
         make_agent = self._make_agent(task)
         if self.cameras:
-            task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
+            task = task.with_cameras(
+                self.cameras, self.camera_height, self.camera_width, self.camera_quality
+            )
         kept = tried = 0
         with FolderWriter(self.to) as writer:
             self._tell_of_episodes_in_flight(writer)

@@ -8,6 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from robolearn.environments.randomization import (
+    RANDOMIZATION,
+    Drawn,
+    Randomization,
+    recorded_world,
+)
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
@@ -29,6 +35,7 @@ class Replay:
     Each frame's state is put into the simulator, and what is observed there takes the place of
     what the episode had: the task's observables, its cameras' images, reward and success. They are
     what the environment would have observed live, to float32 rounding. Actions are as they were.
+    What was randomised in the recording is so here, and nothing else, whatever the task says.
 
     The state after the last step is not among the recorded ones. Whether the task was accomplished
     then is taken from the recording, where it says so, and otherwise from the last frame; its
@@ -46,9 +53,9 @@ class Replay:
     """
 
     def __init__(self, task: SimTask) -> None:
-        self._environment = RobosuiteEnvironment(task)
+        self._environment = RobosuiteEnvironment(replace(task, randomization=Randomization()))
         self._own = self._environment.context
-        self._loaded = self._own.model_file
+        self._loaded: tuple[str | None, Drawn | None] = (self._own.model_file, None)
         self.left_out: set[str] = set()
 
     def episode(self, recorded: Episode) -> Episode:
@@ -72,7 +79,8 @@ class Replay:
             missing = "states of a simulator" if states is None else "model that its states are of"
             raise SimulationError(f"it cannot be played back: it has no {missing}")
         context = self._context(recorded, states)
-        scenes = _Scenes(self, model_file, states)
+        drawn = recorded_world(recorded.context.env_args, recorded.context.seed)
+        scenes = _Scenes(self, model_file, drawn, states)
         frames = [scenes.show(frame) for frame in range(len(recorded))]
         # A step's reward and success are those of the frame after it.
         after = [*range(1, len(frames)), len(frames) - 1]
@@ -109,16 +117,16 @@ class Replay:
         """Free the simulator. May be called twice."""
         self._environment.close()
 
-    def show(self, model_file: str, state: Array) -> RobosuiteEnvironment:
+    def show(self, model_file: str, drawn: Drawn | None, state: Array) -> RobosuiteEnvironment:
         """The environment in a recorded state.
 
         Raises:
             SimulationError: the state or its model is none of the task's.
         """
-        if model_file != self._loaded:
-            self._loaded = None
-            self._environment.load_model(model_file)
-            self._loaded = model_file
+        if (model_file, drawn) != self._loaded:
+            self._loaded = (None, None)
+            self._environment.load_model(model_file, drawn)
+            self._loaded = (model_file, drawn)
         self._environment.load_state(state)
         return self._environment
 
@@ -143,9 +151,11 @@ class Replay:
             )
         for name in context.features.keys() - own.features.keys():
             self.left_out.add(f"{name}, which is not played back")
+        randomized = context.env_args.get(RANDOMIZATION)
         named = context.task not in {"", context.env_args.get("env_name")}
         return replace(
             own,
+            env_args={**own.env_args, **({RANDOMIZATION: randomized} if randomized else {})},
             action=replace(own.action, dtype=context.action.dtype),
             task=context.task if named else own.task,
             model_file=portable(context.model_file or ""),
@@ -177,6 +187,7 @@ class _Scenes:
 
     replay: Replay
     model_file: str
+    drawn: Drawn | None
     states: Array
 
     def show(self, frame: int) -> _Frame:
@@ -194,7 +205,7 @@ class _Scenes:
 
     def _environment(self, frame: int) -> RobosuiteEnvironment:
         try:
-            return self.replay.show(self.model_file, self.states[frame])
+            return self.replay.show(self.model_file, self.drawn, self.states[frame])
         except SimulationError as error:
             raise SimulationError(f"frame {frame}: {error}") from error
 

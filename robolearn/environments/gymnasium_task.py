@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from robolearn.environments.task import Cameras, Count, Positive
+from robolearn.environments.task import Cameras, Count, Positive, Quality
 from robolearn.shelf import STRICT
 
 
@@ -44,6 +44,8 @@ class GymnasiumTask:
 
     __pydantic_config__ = STRICT
 
-    def with_cameras(self, names: tuple[str, ...], height: int, width: int) -> GymnasiumTask:
-        """The same task with these cameras rendered."""
-        return replace(self, cameras=Cameras(names, height, width))
+    def with_cameras(
+        self, names: tuple[str, ...], height: int, width: int, quality: Quality = "fast"
+    ) -> GymnasiumTask:
+        """The same task with these cameras rendered, in the one quality that there is."""
+        return replace(self, cameras=Cameras(names, height, width, quality))

@@ -13,6 +13,8 @@ import numpy as np
 
 from robolearn.environments.environment import Environment
 from robolearn.environments.observables import Observables
+from robolearn.environments.randomization import Drawn, Randomization
+from robolearn.environments.randomized_model import RandomizedModel, dress
 from robolearn.environments.rendering import CameraRenderer, require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
@@ -72,6 +74,8 @@ class RobosuiteEnvironment(Environment):
         self._assets = Path(robosuite.__file__).parent / "models" / "assets"
         self._renderer: CameraRenderer | None = None
         self._make_renderer()
+        self._world = RandomizedModel(self._env.sim.model._model)
+        self._is_own = True
         self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
         self._joint_names = joint_names(self._model_file)
         self._reset(seed=0)
@@ -94,7 +98,7 @@ class RobosuiteEnvironment(Environment):
             task=self._task.text,
             rate=self._task.simulator.rate,
             env_args=self._env_args,
-            model_file=self._model_file,
+            model_file=self._world.text(self._model_file),
             seed=self._seed,
         )
 
@@ -195,17 +199,22 @@ class RobosuiteEnvironment(Environment):
         self._env.sim.set_state(sound)
         self._env.sim.forward()
 
-    def load_model(self, model_file: str) -> None:
+    def load_model(self, model_file: str, drawn: Drawn | None = None) -> None:
         """Simulate a stored model of this task, with its sizes and places, instead of the own one.
 
         Args:
             model_file: as `EpisodeContext` has it. It may be hostile: it is refused if it makes
                 MuJoCo read anything but robosuite's assets.
+            drawn: what it was recorded in, if that was randomised. If this task's own model becomes
+                the stored one so, it is used, to the last bit; otherwise the text is read, which
+                has six digits of most numbers. Textures stand in no text: they are drawn again.
 
         Raises:
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
+        if self._redraw(drawn, model_file):
+            return
         what = f"the stored model is none of {self._what}"
         joints = joint_names(model_file)
         if joints != self._joint_names:
@@ -226,7 +235,11 @@ class RobosuiteEnvironment(Environment):
         except Exception as error:  # MuJoCo and robosuite raise what they come across
             raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
         self._make_renderer()
+        self._world = RandomizedModel(self._env.sim.model._model)
+        self._is_own = False
         self._model_file = portable(model_file)
+        if drawn is not None:
+            self._dress(drawn)
         self._seed = None
 
     def load_state(self, state: Array) -> None:
@@ -274,7 +287,25 @@ class RobosuiteEnvironment(Environment):
         cameras = self._task.cameras
         if cameras.names:
             model = self._env.sim.model._model
-            self._renderer = CameraRenderer(model, cameras.names, cameras.height, cameras.width)
+            self._renderer = CameraRenderer(
+                model, cameras.names, cameras.height, cameras.width, cameras.quality
+            )
+
+    def _redraw(self, drawn: Drawn | None, model_file: str) -> bool:
+        """Whether the own model is a stored one when it is drawn so. It is left so if it is."""
+        if not self._is_own:
+            return False
+        drawn = drawn or Drawn(Randomization(), 0)
+        self._world.draw(drawn)
+        if self._world.text(self._model_file) != portable(model_file):
+            return False
+        self._dress(drawn)
+        self._seed = None
+        return True
+
+    def _dress(self, drawn: Drawn) -> None:
+        if self._renderer is not None:
+            dress(self._renderer, self._env.sim.model._model, drawn)
 
     def _close_renderer(self) -> None:
         if self._renderer is not None:
@@ -282,6 +313,10 @@ class RobosuiteEnvironment(Environment):
             self._renderer = None
 
     def _reset(self, seed: int) -> None:
+        if self._task.randomization:
+            drawn = Drawn(self._task.randomization, seed)
+            self._world.draw(drawn)
+            self._dress(drawn)
         with _numpy_seeded(seed):
             self._env.reset()
         self._get_ready()

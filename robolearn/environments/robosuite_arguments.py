@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from robolearn.environments.randomization import RANDOMIZATION
 from robolearn.environments.task import HandController, SimTask
 from robolearn.episodes.features import ActionFeature
+from robolearn.episodes.frames import IMAGE_QUALITY
 
 _HAND = ("x", "y", "z", "rx", "ry", "rz")
 
 
 def env_args(task: SimTask, version: str) -> dict[str, Any]:
     """The environment in robomimic's form, so that its tools can rebuild it.
+
+    What robosuite does not know stands beside ``env_kwargs``, where these tools pass it over: how
+    images are rendered, and what is randomised.
 
     Args:
         task: to be made.
@@ -20,6 +25,11 @@ def env_args(task: SimTask, version: str) -> dict[str, Any]:
     simulator = task.simulator
     controllers = [_controller(task, robot) for robot in simulator.robots]
     alone = len(controllers) == 1
+    beside: dict[str, Any] = {}
+    if task.cameras.names:
+        beside[IMAGE_QUALITY] = task.cameras.quality
+    if task.randomization:
+        beside[RANDOMIZATION] = task.randomization.to_json()
     return {
         "env_name": simulator.environment,
         "env_version": version,
@@ -37,6 +47,7 @@ def env_args(task: SimTask, version: str) -> dict[str, Any]:
             "hard_reset": False,
         }
         | simulator.options,
+        **beside,
     }
 
 

@@ -12,6 +12,9 @@ from robolearn.episodes.features import ActionFeature, Feature
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
+IMAGE_QUALITY = "image_quality"
+"""In ``env_args``: how images were rendered, ``fast`` or ``full``; without it they are full."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -72,7 +75,7 @@ class EpisodeContext:
         task: the task in words.
         rate: control steps a second, Hz.
         env_args: robomimic's description of the environment: ``env_name``, ``type`` and
-            ``env_kwargs``.
+            ``env_kwargs``; `IMAGE_QUALITY` beside them, where its images are rendered.
         model_file: MJCF of the simulated world, where there is one, with asset paths that begin at
             the package that ships them.
         seed: what the episode was reset with.

@@ -202,7 +202,7 @@ def test_the_renderer_says_what_does_not_start(monkeypatch: pytest.MonkeyPatch) 
     def broken(*arguments: object) -> None:
         raise RuntimeError("no display")
 
-    monkeypatch.setattr(mujoco, "Renderer", broken)
+    monkeypatch.setattr(mujoco, "MjrContext", broken)
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(MissingDependency, match=r"'egl' does not start \(no display\)"):
         CameraRenderer(model, ["c"], 10, 10)
