@@ -15,6 +15,7 @@ from robolearn.environments.environment import Environment
 from robolearn.environments.rendering import CameraRenderer, require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
+from robolearn.environments.simulated_model import SimulatedModel, place_bodies
 from robolearn.environments.stored_model import joint_names, loadable
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
@@ -71,8 +72,10 @@ class RobosuiteEnvironment(Environment):
         self._assets = Path(robosuite.__file__).parent / "models" / "assets"
         self._renderer: CameraRenderer | None = None
         self._make_renderer()
-        self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
-        self._joint_names = joint_names(self._model_file)
+        own = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
+        self._joint_names = joint_names(own)
+        self._own = SimulatedModel(own, self._model)
+        self._simulated: SimulatedModel | None = self._own
         self._observed = self._reset(seed=0)
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
@@ -87,7 +90,7 @@ class RobosuiteEnvironment(Environment):
             task=self._task.text,
             rate=self._task.simulator.rate,
             env_args=self._env_args,
-            model_file=self._model_file,
+            model_file=self._simulated.text_of(self._model) if self._simulated else None,
             seed=self._seed,
         )
 
@@ -175,28 +178,56 @@ class RobosuiteEnvironment(Environment):
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
+        if self._simulated and model_file == self._simulated.text_of(self._model):
+            self._seed = None
+            return
         what = f"the stored model is none of {self._what}"
         joints = joint_names(model_file)
         if joints != self._joint_names:
             differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
             raise SimulationError(f"{what}: the joints differ in {', '.join(differing)}")
         xml = loadable(model_file, self._assets)
-        self._close_renderer()
-        try:
-            with (
-                _numpy_seeded(_MODEL_SEED),
-                _references_renewed(self._env),
-                _warnings_kept() as warned,
-            ):
-                self._env.reset_from_xml_string(xml)
-            self._stepping = _stepping_of(self._env)
-            if warned:
-                raise ValueError(warned[0])
-        except Exception as error:  # MuJoCo and robosuite raise what they come across
-            raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
-        self._make_renderer()
-        self._model_file = portable(model_file)
+        text = portable(model_file)
+        poses = self._simulated.poses_in(text) if self._simulated else None
+        if poses is None:
+            poses = self._own.poses_in(text)
+            try:
+                self._compile(self._env.model.get_xml() if poses is not None else xml)
+            except Exception as error:  # MuJoCo and robosuite raise what they come across
+                raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
+            self._simulated = self._own if poses is not None else SimulatedModel(text, self._model)
+            self._make_renderer()
+        if poses is not None:
+            place_bodies(self._model, poses)
         self._seed = None
+
+    def reset_to(self, state: Array) -> None:
+        """Begin an episode in the state that a recorded one began in, in the model loaded.
+
+        The steps that follow are those that followed there, for the same actions: controllers and
+        the solver remember nothing, as after `reset`, and arms keep to the pose that they begin in.
+
+        Args:
+            state: (S,) of the feature ``simulator_state``, as a reset left it.
+
+        Raises:
+            SimulationError: it has another size, or numbers that no simulation has.
+        """
+        self._require_state(state)
+        env = self._env
+        with _deterministic(env), _numpy_seeded(_MODEL_SEED):
+            env.reset()
+        simulation = env.sim
+        simulation.set_state_from_flattened(state)
+        simulation.forward()
+        for robot in env.robots:
+            for controller in robot.composite_controller.part_controllers.values():
+                controller.update_initial_joints(simulation.data.qpos[controller.qpos_index])
+        self._stepping = _stepping_of(env)
+        env._obs_cache = {}  # as a reset leaves it: what was observed before tells nothing
+        self._observed = env._get_observations(force_update=True)
+        self._seed = None
+        self._reward = None
 
     def load_state(self, state: Array) -> None:
         """Put the simulation where it was; what is then observed is what was observed there.
@@ -207,14 +238,8 @@ class RobosuiteEnvironment(Environment):
         Raises:
             SimulationError: it has another size, or numbers that no simulation has.
         """
+        self._require_state(state)
         simulation = self._env.sim
-        expected = self._features[SIMULATOR_STATE].shape
-        if state.shape != expected:
-            raise SimulationError(
-                f"a state of {state.size} elements is none of {self._what}, which has {expected[0]}"
-            )
-        if not (np.abs(state) < _GREATEST_STATE).all():
-            raise SimulationError("the state is not finite, or too large for a simulation")
         simulation.set_state_from_flattened(state)
         if simulation.data.time > 0:
             # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
@@ -232,6 +257,30 @@ class RobosuiteEnvironment(Environment):
         self._env.close()
 
     @property
+    def _model(self) -> Any:
+        """The compiled ``mujoco.MjModel``."""
+        return self._env.sim.model._model
+
+    def _compile(self, xml: str) -> None:
+        """Simulate this model, at rest."""
+        self._simulated = None
+        self._close_renderer()
+        with _numpy_seeded(_MODEL_SEED), _references_renewed(self._env), _warnings_kept() as warned:
+            self._env.reset_from_xml_string(xml)
+        self._stepping = _stepping_of(self._env)
+        if warned:
+            raise ValueError(warned[0])
+
+    def _require_state(self, state: Array) -> None:
+        expected = self._features[SIMULATOR_STATE].shape
+        if state.shape != expected:
+            raise SimulationError(
+                f"a state of {state.size} elements is none of {self._what}, which has {expected[0]}"
+            )
+        if not (np.abs(state) < _GREATEST_STATE).all():
+            raise SimulationError("the state is not finite, or too large for a simulation")
+
+    @property
     def _what(self) -> str:
         simulator = self._task.simulator
         return f"{simulator.environment} with a {' and a '.join(simulator.robots)}"
@@ -239,8 +288,7 @@ class RobosuiteEnvironment(Environment):
     def _make_renderer(self) -> None:
         cameras = self._task.cameras
         if cameras.names:
-            model = self._env.sim.model._model
-            self._renderer = CameraRenderer(model, cameras.names, cameras.height, cameras.width)
+            self._renderer = CameraRenderer(self._model, cameras.names, cameras.height, cameras.width)
 
     def _close_renderer(self) -> None:
         if self._renderer is not None:
@@ -328,6 +376,16 @@ def _references_renewed(env: Any) -> Iterator[None]:
     finally:
         env.hard_reset = hard_reset
         env.deterministic_reset = False  # robosuite leaves it on where the model does not load
+
+
+@contextlib.contextmanager
+def _deterministic(env: Any) -> Iterator[None]:
+    """Let robosuite's resets draw nothing, and build no model anew."""
+    env.deterministic_reset = True
+    try:
+        yield
+    finally:
+        env.deterministic_reset = False
 
 
 def _require_known(kind: str, name: str, known: Any) -> None:
