@@ -15,7 +15,7 @@ from robolearn.environments.environment import Environment
 from robolearn.environments.rendering import CameraRenderer, require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
-from robolearn.environments.simulated_model import SimulatedModel, place_bodies
+from robolearn.environments.simulated_model import SimulatedModel, place_bodies, state_names
 from robolearn.environments.stored_model import joint_names, loadable
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
@@ -252,6 +252,16 @@ class RobosuiteEnvironment(Environment):
         self._observed = self._env._get_observations(force_update=True)
         self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
 
+    @property
+    def has_own_model(self) -> bool:
+        """Whether the model is the task's own, with its bodies where they may be."""
+        return self._simulated is self._own
+
+    @property
+    def state_names(self) -> list[str]:
+        """(S,) what the elements of ``simulator_state`` are, in words."""
+        return state_names(self._model)
+
     def close(self) -> None:
         self._close_renderer()
         self._env.close()
@@ -288,7 +298,9 @@ class RobosuiteEnvironment(Environment):
     def _make_renderer(self) -> None:
         cameras = self._task.cameras
         if cameras.names:
-            self._renderer = CameraRenderer(self._model, cameras.names, cameras.height, cameras.width)
+            self._renderer = CameraRenderer(
+                self._model, cameras.names, cameras.height, cameras.width
+            )
 
     def _close_renderer(self) -> None:
         if self._renderer is not None:

@@ -81,6 +81,21 @@ def place_bodies(model: Any, poses: Array) -> None:
     model.body_quat[1:] = poses[:, 3:]
 
 
+def state_names(model: Any) -> list[str]:
+    """What the elements of a flat state of a compiled model are: time, positions, velocities."""
+    positions = [""] * model.nq
+    velocities = [""] * model.nv
+    for joint in map(model.joint, range(model.njnt)):
+        for names, address, size, what in (
+            (positions, joint.qposadr[0], len(joint.qpos0), "position"),
+            (velocities, joint.dofadr[0], len(joint.damping), "velocity"),
+        ):
+            for place in range(size):
+                number = f" {place}" if size > 1 else ""
+                names[address + place] = f"{what}{number} of {joint.name}"
+    return ["time", *positions, *velocities]
+
+
 def _poses(model: Any) -> Array:
     return np.concatenate([model.body_pos[1:], model.body_quat[1:]], axis=1)
 
