@@ -101,8 +101,9 @@ class Replay:
         """Replay one episode.
 
         Raises:
-            SimulationError: it does not say how it began, or was cut, or is of another task, robot,
-                controller or rate; or its model, states or actions are damaged.
+            SimulationError: it does not say how it began, or was cut, or another program recorded
+                it; it is of another task, robot, controller or rate; its model, states or actions
+                are damaged.
         """
         if not len(recorded):
             raise SimulationError("it has no frames")
@@ -142,6 +143,14 @@ class Replay:
         if states is None or context.model_file is None:
             missing = "model that its states are of" if states is not None else "simulator states"
             raise SimulationError(f"it has no {missing}: where it began is not known")
+        if context.seed is None:
+            # robosuite's collector puts the state into the simulator after the controllers have
+            # looked at another one, which decides their first torques.
+            raise SimulationError(
+                "another program than robolearn recorded it, as it has no seed: its controllers "
+                "began otherwise, and the same actions do something else; convert --replay plays "
+                "its states back"
+            )
         self._environment.load_model(context.model_file)
         self._environment.reset_to(states[0])
 

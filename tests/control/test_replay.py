@@ -165,10 +165,10 @@ def test_what_is_not_finite_differs_infinitely(replay: Replay, recorded: Episode
 
 
 def test_states_and_actions_alone(replay: Replay, recorded: Episode) -> None:
-    """As robosuite's collector keeps them."""
     features = {SIMULATOR_STATE: recorded.context.features[SIMULATOR_STATE]}
     alone = dataclasses.replace(
-        described(recorded, features=features, seed=None),
+        recorded,
+        context=dataclasses.replace(recorded.context, features=features),
         observations={SIMULATOR_STATE: recorded.observations[SIMULATOR_STATE]},
         rewards=np.full(STEPS, 7, np.float32),
     )
@@ -217,6 +217,7 @@ def test_what_cannot_be_replayed(replay: Replay, seeded: Replay, recorded: Episo
     refused(replay, no_states, "no simulator states")
     refused(replay, described(recorded, model_file=None), "no model")
     refused(seeded, described(recorded, seed=None), "which seed")
+    refused(replay, described(recorded, seed=None), "another program than robolearn")
     for player in (replay, seeded):
         refused(player, with_action(recorded, 9, 0, np.nan), "frame 9: its action is not finite")
         refused(player, recorded.part(6, 12), r"begins 0\.3 s after a reset")
