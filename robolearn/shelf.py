@@ -32,6 +32,15 @@ def shelf_folder(name: str) -> Path:
     return installed if installed.is_dir() else package.parent / name
 
 
+def shelf_entries(name: str) -> dict[str, Path]:
+    """The TOML files of a shelf by their names, in order.
+
+    Args:
+        name: ``sim`` or ``real``.
+    """
+    return {path.stem: path for path in sorted(shelf_folder(name).glob("*.toml"))}
+
+
 def find_on_shelf(target: str) -> Path:
     """Path of the TOML file that ``target`` names.
 
@@ -47,7 +56,7 @@ def find_on_shelf(target: str) -> Path:
             raise ShelfError(f"there is no task file {path}")
         return path
     shelf, colon, name = target.partition(":")
-    entries = {path.stem: path for path in sorted(shelf_folder("sim").glob("*.toml"))}
+    entries = shelf_entries("sim")
     if shelf != "sim" or not colon or name not in entries:
         known = ", ".join(f"sim:{entry}" for entry in entries)
         raise ShelfError(

@@ -18,6 +18,7 @@ from robolearn.environments.randomized_model import RandomizedModel, dress
 from robolearn.environments.rendering import CameraRenderer, require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
+from robolearn.environments.simulated_model import SimulatedModel, place_bodies, state_names
 from robolearn.environments.stored_model import joint_names, loadable
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 _MODEL_SEED = 0
 """robosuite draws object sizes when it builds a model: one seed, one model in every process."""
+
+_NOTHING_DRAWN = Drawn(Randomization(), 0)
 
 _GREATEST_STATE = 1e10
 """MuJoCo resets a simulation with a position or velocity beyond."""
@@ -74,10 +77,11 @@ class RobosuiteEnvironment(Environment):
         self._assets = Path(robosuite.__file__).parent / "models" / "assets"
         self._renderer: CameraRenderer | None = None
         self._make_renderer()
-        self._world = RandomizedModel(self._env.sim.model._model)
-        self._is_own = True
-        self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
-        self._joint_names = joint_names(self._model_file)
+        own = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
+        self._joint_names = joint_names(own)
+        self._own = SimulatedModel(own, self._model)
+        self._simulated: SimulatedModel | None = self._own
+        self._world = RandomizedModel(self._model)
         self._reset(seed=0)
         self._observables = self._asked_for()
         self._success: bool | None = None
@@ -98,7 +102,7 @@ class RobosuiteEnvironment(Environment):
             task=self._task.text,
             rate=self._task.simulator.rate,
             env_args=self._env_args,
-            model_file=self._world.text(self._model_file),
+            model_file=self._model_file(),
             seed=self._seed,
         )
 
@@ -213,34 +217,57 @@ class RobosuiteEnvironment(Environment):
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
-        if self._redraw(drawn, model_file):
-            return
         what = f"the stored model is none of {self._what}"
         joints = joint_names(model_file)
         if joints != self._joint_names:
             differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
             raise SimulationError(f"{what}: the joints differ in {', '.join(differing)}")
         xml = loadable(model_file, self._assets)
-        self._close_renderer()
+        text = portable(model_file)
+        self._seed = None
+        if self._becomes(text, drawn):
+            return
         try:
-            with (
-                _numpy_seeded(_MODEL_SEED),
-                _references_renewed(self._env),
-                _warnings_kept() as warned,
-            ):
-                self._env.reset_from_xml_string(xml)
-            self._get_ready()
-            if warned:
-                raise ValueError(warned[0])
+            if self._simulated is not self._own and (drawn or self._own.poses_in(text) is not None):
+                self._compile(self._env.model.get_xml())
+                self._simulated = self._own
+                self._make_renderer()
+                if self._becomes(text, drawn):
+                    return
+            self._compile(xml)
         except Exception as error:  # MuJoCo and robosuite raise what they come across
             raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
+        self._simulated = SimulatedModel(text, self._model)
         self._make_renderer()
-        self._world = RandomizedModel(self._env.sim.model._model)
-        self._is_own = False
-        self._model_file = portable(model_file)
-        if drawn is not None:
-            self._dress(drawn)
+        self._dress(drawn)
+
+    def reset_to(self, state: Array) -> None:
+        """Begin an episode in the state that a recorded one began in, in the model loaded.
+
+        The steps that follow are those that followed there, for the same actions: controllers and
+        the solver remember nothing, as after `reset`, and arms keep to the pose that they begin in.
+
+        Args:
+            state: (S,) of the feature ``simulator_state``, as a reset left it.
+
+        Raises:
+            SimulationError: it has another size, or numbers that no simulation has.
+        """
+        self._require_state(state)
+        env = self._env
+        with _deterministic(env), _numpy_seeded(_MODEL_SEED):
+            env.reset()
+        simulation = env.sim
+        simulation.set_state_from_flattened(state)
+        simulation.forward()
+        for robot in env.robots:
+            for controller in robot.composite_controller.part_controllers.values():
+                controller.update_initial_joints(simulation.data.qpos[controller.qpos_index])
+        self._get_ready()
+        self._sense()
         self._seed = None
+        self._reward = None
+        self._failed = False
 
     def load_state(self, state: Array) -> None:
         """Put the simulation where it was; what is then observed is what was observed there.
@@ -251,14 +278,8 @@ class RobosuiteEnvironment(Environment):
         Raises:
             SimulationError: it has another size, or numbers that no simulation has.
         """
+        self._require_state(state)
         simulation = self._env.sim
-        expected = self._features[SIMULATOR_STATE].shape
-        if state.shape != expected:
-            raise SimulationError(
-                f"a state of {state.size} elements is none of {self._what}, which has {expected[0]}"
-            )
-        if not (np.abs(state) < _GREATEST_STATE).all():
-            raise SimulationError("the state is not finite, or too large for a simulation")
         simulation.set_state_from_flattened(state)
         if simulation.data.time > 0:
             # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
@@ -274,9 +295,67 @@ class RobosuiteEnvironment(Environment):
         self._sense()
         self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
 
+    @property
+    def has_own_model(self) -> bool:
+        """Whether the model is the task's own, with its bodies where they may be."""
+        return self._simulated is self._own
+
+    @property
+    def state_names(self) -> list[str]:
+        """(S,) what the elements of ``simulator_state`` are, in words."""
+        return state_names(self._model)
+
     def close(self) -> None:
         self._close_renderer()
         self._env.close()
+
+    @property
+    def _model(self) -> Any:
+        """The compiled ``mujoco.MjModel``."""
+        return self._env.sim.model._model
+
+    def _compile(self, xml: str) -> None:
+        """Simulate this model, at rest."""
+        self._simulated = None
+        self._close_renderer()
+        with _numpy_seeded(_MODEL_SEED), _references_renewed(self._env), _warnings_kept() as warned:
+            self._env.reset_from_xml_string(xml)
+        self._get_ready()
+        if warned:
+            raise ValueError(warned[0])
+        self._world = RandomizedModel(self._model)
+
+    def _model_file(self) -> str | None:
+        """The model as it is simulated now."""
+        if self._simulated is None:
+            return None
+        return self._world.text(self._simulated.text_of(self._model))
+
+    def _becomes(self, text: str, drawn: Drawn | None) -> bool:
+        """Whether the model that is simulated is a stored one, drawn so and its bodies moved.
+
+        It is left so if it is.
+        """
+        simulated = self._simulated
+        if simulated is self._own:
+            self._world.draw(drawn or _NOTHING_DRAWN)
+            if drawn is not None:
+                simulated = SimulatedModel(self._world.text(self._own.xml), self._model)
+        poses = None if simulated is None else simulated.poses_in(text)
+        if poses is None:
+            return False
+        place_bodies(self._model, poses)
+        self._dress(drawn)
+        return True
+
+    def _require_state(self, state: Array) -> None:
+        expected = self._features[SIMULATOR_STATE].shape
+        if state.shape != expected:
+            raise SimulationError(
+                f"a state of {state.size} elements is none of {self._what}, which has {expected[0]}"
+            )
+        if not (np.abs(state) < _GREATEST_STATE).all():
+            raise SimulationError("the state is not finite, or too large for a simulation")
 
     @property
     def _what(self) -> str:
@@ -286,26 +365,13 @@ class RobosuiteEnvironment(Environment):
     def _make_renderer(self) -> None:
         cameras = self._task.cameras
         if cameras.names:
-            model = self._env.sim.model._model
             self._renderer = CameraRenderer(
-                model, cameras.names, cameras.height, cameras.width, cameras.quality
+                self._model, cameras.names, cameras.height, cameras.width, cameras.quality
             )
 
-    def _redraw(self, drawn: Drawn | None, model_file: str) -> bool:
-        """Whether the own model is a stored one when it is drawn so. It is left so if it is."""
-        if not self._is_own:
-            return False
-        drawn = drawn or Drawn(Randomization(), 0)
-        self._world.draw(drawn)
-        if self._world.text(self._model_file) != portable(model_file):
-            return False
-        self._dress(drawn)
-        self._seed = None
-        return True
-
-    def _dress(self, drawn: Drawn) -> None:
+    def _dress(self, drawn: Drawn | None) -> None:
         if self._renderer is not None:
-            dress(self._renderer, self._env.sim.model._model, drawn)
+            dress(self._renderer, self._model, drawn or _NOTHING_DRAWN)
 
     def _close_renderer(self) -> None:
         if self._renderer is not None:
@@ -447,6 +513,16 @@ def _references_renewed(env: Any) -> Iterator[None]:
     finally:
         env.hard_reset = hard_reset
         env.deterministic_reset = False  # robosuite leaves it on where the model does not load
+
+
+@contextlib.contextmanager
+def _deterministic(env: Any) -> Iterator[None]:
+    """Let robosuite's resets draw nothing, and build no model anew."""
+    env.deterministic_reset = True
+    try:
+        yield
+    finally:
+        env.deterministic_reset = False
 
 
 def _require_known(kind: str, name: str, known: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robolearn.control.replay import Replay
+from robolearn.control.playback import Playback
 from robolearn.environments.fast_stepping import FastStepping, StockStepping
 from robolearn.environments.randomization import (
     RANDOMIZATION,
@@ -306,7 +306,7 @@ def test_playing_back_gives_the_observations_again(make_recorded: Any) -> None:
     other = make_recorded(own := make(Randomization(), size=32), 1)
     own.close()
     task = load_task("sim:lift").with_cameras(("agentview",), 32, 32)
-    replay = Replay(task)
+    replay = Playback(task)
     for recorded in (*episodes, other, episodes[0]):
         again = replay.episode(recorded)
         assert again.context.env_args == recorded.context.env_args
