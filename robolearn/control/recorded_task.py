@@ -9,7 +9,8 @@ import numpy as np
 
 from robolearn.environments.robosuite_arguments import env_args
 from robolearn.environments.robosuite_import import import_robosuite
-from robolearn.environments.task import load_task
+from robolearn.environments.targets import load_target
+from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import SIMULATOR_STATE
 from robolearn.episodes.frames import EpisodeContext
@@ -71,8 +72,9 @@ def recorded_target(context: EpisodeContext) -> str:
         )
     version = import_robosuite().__version__
     descriptions = {
-        target: env_args(load_task(target), version)
+        target: env_args(task, version)
         for target in (f"sim:{entry}" for entry in shelf_entries("sim"))
+        if isinstance(task := load_target(target), SimTask)
     }
     fitting = {
         target: description
