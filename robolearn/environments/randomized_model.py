@@ -18,6 +18,7 @@ from robolearn.environments.randomization import (
     Drawn,
     Dynamics,
     Lights,
+    Pattern,
     Textures,
 )
 from robolearn.episodes.frames import Array
@@ -42,8 +43,8 @@ _KINDS = ("textures", "lights", "cameras", "dynamics")
 _SQUARES = 8
 """Of a checkered texture, along each side."""
 
-_CELLS = 32
-"""Of a noisy texture, along each side: what has one colour."""
+_GRAINS = 32
+"""Of a noisy texture, along each side."""
 
 
 class RandomizedModel:
@@ -156,7 +157,7 @@ class RandomizedModel:
 def dress(renderer: CameraRenderer, model: mujoco.MjModel, drawn: Drawn) -> None:
     """Draw a model's textures as one of its worlds has them.
 
-    Takes 10 ms for fast images, and as long as making the renderer for full ones.
+    Takes some 50 ms for fast images, and ten times as long for full ones, in software.
 
     Args:
         renderer: of the model.
@@ -186,32 +187,37 @@ def _patterned(own: Array, settings: Textures, random: np.random.Generator) -> A
     """(H, W, C) uint8 bitmap with a random pattern; the same one however many texels it has."""
     height, width, channels = own.shape
     sides = 6 if height == 6 * width else 1  # of a cube, which are stacked
-    rows, columns = height // sides, width
     pattern = settings.patterns[random.integers(len(settings.patterns))]
-    first, second = random.uniform(0, 255, (2, 3))
-    upright = random.uniform() < 0.5
-    fraction = random.uniform(0.1, 0.9)
-    grid = random.uniform(size=(_CELLS, _CELLS))
-    y = np.arange(rows)[:, None] / rows
-    x = np.arange(columns)[None, :] / columns
-    if pattern == "plain":
-        weight = np.zeros((rows, columns))
-    elif pattern == "gradient":
-        weight = np.broadcast_to(y if upright else x, (rows, columns))
-    elif pattern == "checker":
-        weight = ((y * _SQUARES).astype(int) + (x * _SQUARES).astype(int)) % 2 * 1.0
-    else:
-        weight = grid[(y * _CELLS).astype(int), (x * _CELLS).astype(int)] < fraction
-    weight = np.tile(weight, (sides, 1))[..., None]
-    drawn = first * (1 - weight) + second * weight
+    cells = _cells(pattern, random)[..., : min(channels, 3)]
+    rows = np.arange(height // sides) * len(cells) // (height // sides)
+    columns = np.arange(width) * cells.shape[1] // width
+    drawn = np.tile(cells[rows][:, columns], (sides, 1, 1))
+    share = np.uint16(round(256 * settings.strength))
     bitmap = own.copy()
-    bitmap[..., :3] = np.round(
-        _mixed(own[..., :3], drawn[..., : min(channels, 3)], settings.strength)
-    )
+    mixed: Array = own[..., :3] * (np.uint16(256) - share) + drawn * share
+    bitmap[..., :3] = mixed >> 8
     return bitmap
 
 
-def _mixed(own: Array, other: Array, share: float) -> Array:
+def _cells(pattern: Pattern, random: np.random.Generator) -> Array:
+    """(N, M, 3) uint8 colours of a pattern, which is stretched over a texture."""
+    colours = random.integers(0, 256, (2, 3), np.uint8)
+    upright = random.uniform() < 0.5
+    noisy = random.uniform(size=(_GRAINS, _GRAINS)) < random.uniform(0.1, 0.9)
+    if pattern == "gradient":
+        shares = np.linspace(0, 1, 256)[:, None]
+        steps: Array = np.round(_mixed(colours[0], colours[1], shares)).astype(np.uint8)
+        return steps[:, None] if upright else steps[None]
+    chosen: Array = np.zeros((1, 1), int)
+    if pattern == "checker":
+        chosen = np.indices((_SQUARES, _SQUARES)).sum(axis=0) % 2
+    elif pattern == "noise":
+        chosen = noisy.astype(int)
+    cells: Array = colours[chosen]
+    return cells
+
+
+def _mixed(own: Array, other: Array, share: float | Array) -> Array:
     mixed: Array = (1 - share) * own + share * other
     return mixed
 
