@@ -48,7 +48,7 @@ GOAL = 6.0
 def robosuites_own(environment: RobosuiteEnvironment) -> Any:
     """The same task as robosuite makes it, with the same sizes of objects."""
     arguments = environment.context.env_args
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
     return import_robosuite().make(arguments["env_name"], **arguments["env_kwargs"])
 
 
@@ -58,7 +58,7 @@ def speed(environment: RobosuiteEnvironment, stock: Any, side: str, seed: int) -
     if side == "robolearn":
         environment.reset(seed)
     else:
-        np.random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
         stock.reset()
     model, data = stock.sim.model._model, stock.sim.data._data
     substeps = int(stock.control_timestep / stock.model_timestep)
