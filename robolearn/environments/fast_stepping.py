@@ -224,6 +224,7 @@ _PLAIN: dict[str, dict[str, Any]] = {
 
 
 def _require_covered(env: Any) -> None:
+    import mujoco
     from robosuite.environments.base import MujocoEnv
     from robosuite.environments.robot_env import RobotEnv
 
@@ -234,6 +235,8 @@ def _require_covered(env: Any) -> None:
         raise NotCovered(f"{kind.__name__} looks at what is measured within a step")
     if not env.lite_physics:
         raise NotCovered("it computes the physics twice a step (lite_physics is off)")
+    if env.sim.model.opt.integrator != mujoco.mjtIntegrator.mjINT_EULER:
+        raise NotCovered("its physics is not integrated by Euler's method")
 
 
 def _parts(env: Any) -> Iterator[_Part]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 
 class Observables:
     """Reads some of robosuite's observables from the state that is simulated now.
@@ -27,11 +29,15 @@ class Observables:
 
     def read(self) -> dict[str, Any]:
         """What is observed now, by name."""
-        env = self._env
-        observables, cache = env._observables, env._obs_cache
+        observables, cache = self._env._observables, self._env._obs_cache
         for name in self._needed:
-            observables[name].update(env.model_timestep, cache, force=True)
-        return {name: observables[name].obs for name in self._names}
+            # As robosuite's ``Observable.update`` does when it is forced, without its clock.
+            observable = observables[name]
+            value = np.array(
+                observable._filter(observable._corrupter(observable._sensor(cache))), ndmin=1
+            )
+            cache[name] = value[0] if value.shape == (1,) else value
+        return {name: cache[name] for name in self._names}
 
 
 def _needed(env: Any, names: Iterable[str]) -> list[str]:

@@ -85,6 +85,7 @@ class RobosuiteEnvironment(Environment):
         self._reset(seed=0)
         self._observables = self._asked_for()
         self._success: bool | None = None
+        self._remember_success()
         self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
@@ -169,9 +170,7 @@ class RobosuiteEnvironment(Environment):
     @property
     def success(self) -> bool:
         """Whether the task is accomplished now."""
-        if self._success is None:
-            self._success = bool(self._env._check_success())
-        return self._success
+        return bool(self._env._check_success()) if self._success is None else self._success
 
     def act(self, action: Array) -> Array:
         requested = self._action.as_frame(action)
@@ -180,16 +179,16 @@ class RobosuiteEnvironment(Environment):
         if self._failed:
             raise ValueError("the simulation became unstable; reset the environment first")
         sent: Array = np.minimum(np.maximum(requested, self._low), self._high)
+        self._success = None
         before = self._env.sim.get_state()
-        with _warnings_kept(), _success_kept(self._env) as found:
+        with _warnings_kept():
             self._reward = float(self._stepping.step(sent.astype(np.float64)))
         if any(alarm.number for alarm in self._alarms):
             self._break_off(before)
             return sent
         # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
         # substeps do not divide.
-        self._sense()
-        self._success = found[-1] if found else None
+        self._observed = self._observables.read()
         return sent
 
     def _break_off(self, sound: Any) -> None:
@@ -397,6 +396,17 @@ class RobosuiteEnvironment(Environment):
         self._observed = self._observables.read()
         self._success = None
 
+    def _remember_success(self) -> None:
+        """Keep what is found out about success: most rewards ask for it, and so does `observe`."""
+        check = self._env._check_success
+
+        def checked() -> bool:
+            found = bool(check())
+            self._success = found
+            return found
+
+        self._env._check_success = checked
+
     def _asked_for(self) -> Observables:
         observation = self._task.observation
         names = (*observation.state, *observation.objects)
@@ -458,23 +468,6 @@ def _stepping_of(env: Any) -> Stepping:
     from robolearn.environments.fast_stepping import stepping_of
 
     return stepping_of(env)
-
-
-@contextlib.contextmanager
-def _success_kept(env: Any) -> Iterator[list[bool]]:
-    """What a step's reward finds out about success, so that it need not be found out again."""
-    check = env._check_success
-    found: list[bool] = []
-
-    def checked() -> bool:
-        found.append(bool(check()))
-        return found[-1]
-
-    env._check_success = checked
-    try:
-        yield found
-    finally:
-        del env._check_success
 
 
 def _move(simulation: Any, seconds: float) -> None:
