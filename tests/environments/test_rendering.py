@@ -235,6 +235,7 @@ def test_each_backend_renders_and_ends_quietly(backend: str) -> None:
         pytest.skip(f"no {backend}")
     program = (
         f"import os; os.environ['MUJOCO_GL'] = {backend!r}\n"
+        "os.environ.pop('PYOPENGL_PLATFORM', None)  # of the process that runs the tests\n"
         "from robolearn.environments.rendering import CameraRenderer, gl_renderer\n"
         "import mujoco\n"
         "model = mujoco.MjModel.from_xml_string(\"<mujoco><worldbody><light pos='0 0 3'/>"
