@@ -16,6 +16,9 @@ from robolearn.errors import DatasetError, ShelfError
 _FURTHEST_TURN = 1.8
 """Radians from where it began that a hand may be turned if it can choose: joints have limits."""
 
+_DOWN = Rotation.from_rotvec([np.pi, 0.0, 0.0])
+"""A hand that points straight down."""
+
 
 @dataclass(frozen=True)
 class _Pose:
@@ -100,7 +103,10 @@ class Arm:
         turned = moved if waypoint.align else hand
         self._moves = waypoint.moves
         self._turns_moved = waypoint.align
-        self._goal = _Pose(goal, Rotation.from_rotvec([0.0, 0.0, turn]) * turned.rotation)
+        rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * turned.rotation
+        if waypoint.tilt is not None:
+            rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
+        self._goal = _Pose(goal, rotation)
         through = variation.detour(way)
         self._through = None if through is None else moved.position + through
         self._near = float(np.linalg.norm(way)) / 4

@@ -37,6 +37,8 @@ class Waypoint:
         align: turn about the vertical with the object, by the smallest angle that the symmetry
             allows.
         turn: radians about the vertical, from above, that an aligned hand is turned on.
+        tilt: the hand's orientation instead: rotation vector in rad, world frame, by which it is
+            turned from pointing straight down with its x axis along the world's.
         symmetry: radians after which it looks the same; the expert's where none is given.
         tolerance: metres from the waypoint at which it counts as reached.
         angle: radians of turning left at which it counts as reached; no matter where none is given.
@@ -53,6 +55,7 @@ class Waypoint:
     frame: Literal["world", "object"] = "world"
     align: bool = False
     turn: float = 0.0
+    tilt: Vector3 | None = None
     symmetry: Positive | None = None
     tolerance: Positive = 0.01
     angle: Positive | None = None
