@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from robolearn.agents.variation import HumanVariation
+from robolearn.agents.variation import HumanVariation, across
 from robolearn.environments.expert import Expert, Waypoint
 from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
@@ -32,13 +32,17 @@ class Remaining:
 
     Attributes:
         error: (6,) the hand's way in the frame of its base: x, y, z in m, rotation vector in rad.
-        distance: metres from the waypoint.
+        distance: metres from the waypoint, of what is to reach it.
+        across: the same but for up and down, at the closest so far.
         angle: radians from the waypoint.
+        lost: the object to be moved is not in the hand.
     """
 
     error: Array
     distance: float
+    across: float
     angle: float
+    lost: bool
 
 
 class Arm:
@@ -58,6 +62,7 @@ class Arm:
         if not self.waypoints:
             raise ShelfError(f"the expert has no waypoint for robot {robot}")
         self._symmetry = expert.symmetry
+        self._lost = expert.lost
         yaw = expert.base_yaw[robot] if expert.base_yaw else 0.0
         self._base = Rotation.from_rotvec([0.0, 0.0, yaw]) if yaw else None
         self._hand = tuple(f"{STATE}.robot{robot}_eef_{what}" for what in ("pos", "quat"))
@@ -101,8 +106,9 @@ class Arm:
             )
             turn = turns[variation.which(len(turns), way)]
         turned = moved if waypoint.align else hand
+        self._closest = across(way)
         self._moves = waypoint.moves
-        self._turns_moved = waypoint.align
+        self._turns_moved = waypoint.moves is not None and waypoint.align
         rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * turned.rotation
         if waypoint.tilt is not None:
             rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
@@ -118,19 +124,38 @@ class Arm:
         turned = moved if self._turns_moved else hand
         turn = self._goal.rotation * turned.rotation.inv()
         rotation = turn.as_rotvec()
-        way = self._goal.position - moved.position
-        distance = float(np.linalg.norm(way))
+        way = to_waypoint = self._goal.position - moved.position
+        self._closest = min(self._closest, across(to_waypoint))
         if self._through is not None:
             way = self._through - moved.position
             if np.linalg.norm(way) < self._near:
                 self._through = None
-        if self._moves and self._turns_moved:
+        lever = hand.position - moved.position
+        if self._turns_moved:
             # The hand swings around what it turns.
-            lever = hand.position - moved.position
             way = way + turn.apply(lever) - lever
+        return Remaining(
+            error=self._in_base_frame(way, rotation),
+            distance=float(np.linalg.norm(to_waypoint)),
+            across=self._closest,
+            angle=float(np.linalg.norm(rotation)),
+            lost=float(np.linalg.norm(lever)) > self._lost,
+        )
+
+    def stand(self, observation: Observation) -> None:
+        """Take where the hand is now for where `standing` holds it."""
+        self._stand = self._hand_pose(observation)
+
+    def standing(self, observation: Observation) -> Array:
+        """(6,) the way back to where it was to stand, as `Remaining.error`."""
+        hand = self._hand_pose(observation)
+        turn = self._stand.rotation * hand.rotation.inv()
+        return self._in_base_frame(self._stand.position - hand.position, turn.as_rotvec())
+
+    def _in_base_frame(self, way: Array, rotation: Array) -> Array:
         if self._base is not None:
             way, rotation = self._base.inv().apply([way, rotation])
-        return Remaining(np.concatenate([way, rotation]), distance, float(np.linalg.norm(rotation)))
+        return np.concatenate([way, rotation])
 
     def _equivalent_turns(self, turn: float, symmetry: float, from_home: float) -> list[float]:
         """Turns that end the same, those first that are small and lead back to the beginning."""

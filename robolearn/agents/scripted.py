@@ -74,44 +74,54 @@ class ScriptedExpert(Agent):
             self._random,
         )
         self._speed = self._random.uniform(*self._expert.speed)
-        self._next = 0
-        self._waited = 0
-        self._begun = False
+        self._begun: bool
+        self._go_to(0)
         for arm in self._arms:
             arm.forget()
 
     def act(self, observation: Observation) -> Array:
+        was_paused = self._variation.paused
         self._variation.step()
+        paused = self._variation.paused
         action = np.zeros(self._action.shape, np.float32)
         ways = []
         for robot, arm in enumerate(self._arms):
             waypoint = self._waypoint(arm)
             if not self._begun:
                 arm.begin(waypoint, observation, self._variation)
+            if paused and not was_paused:
+                arm.stand(observation)
             remaining = arm.remaining(observation)
             ways.append((waypoint, remaining))
-            if not self._variation.paused:
-                action[self._moving[robot]] = self._move(robot, waypoint, remaining)
+            error = arm.standing(observation) if paused else remaining.error
+            action[self._moving[robot]] = self._move(robot, waypoint, error, remaining.across)
             gripper = self._gripping[robot]
             extremes = self._action.high if waypoint.gripper == "close" else self._action.low
             action[gripper] = np.asarray(extremes)[gripper]
         self._begun = True
-        if not self._variation.paused:
+        if not paused:
             self._advance(ways)
         return np.clip(action, self._action.low, self._action.high).astype(np.float32)
 
     def _waypoint(self, arm: Arm) -> Waypoint:
         return arm.waypoints[min(self._next, len(arm.waypoints) - 1)]
 
-    def _move(self, robot: int, waypoint: Waypoint, remaining: Remaining) -> Array:
+    def _move(self, robot: int, waypoint: Waypoint, error: Array, across: float) -> Array:
         speed = self._speed * waypoint.speed * self._variation.speed
-        arm = np.clip(self._expert.gain * remaining.error / self._full_action, -speed, speed)
-        arm = self._variation.disturbed(robot, arm)
+        arm: Array = np.clip(self._expert.gain * error / self._full_action, -speed, speed)
+        if not self._variation.paused:
+            arm = self._variation.disturbed(robot, arm, across)
         arm += self._expert.noise * self._random.standard_normal(arm.shape)
         return arm
 
     def _advance(self, ways: Sequence[tuple[Waypoint, Remaining]]) -> None:
-        """Go on to the next number once each arm has reached its waypoint and waited there."""
+        """Go on to the next number once each arm has reached its waypoint and waited there.
+
+        Where something was lost, go back to the first.
+        """
+        if any(remaining.lost for _, remaining in ways):
+            self._go_to(0)
+            return
         for waypoint, remaining in ways:
             turned_enough = waypoint.angle is None or remaining.angle <= waypoint.angle
             if remaining.distance > waypoint.tolerance or not turned_enough:
@@ -121,6 +131,9 @@ class ScriptedExpert(Agent):
         if self._waited < max(waypoint.wait for waypoint, _ in ways):
             self._waited += 1
             return
-        self._next += 1
+        self._go_to(self._next + 1)
+
+    def _go_to(self, number: int) -> None:
+        self._next = number
         self._waited = 0
         self._begun = False

@@ -10,6 +10,9 @@ from scipy.special import ndtr
 from robolearn.environments.expert import VARIATIONS, Variation, VariationName
 from robolearn.episodes.frames import Array
 
+_CAREFUL = 0.1
+"""Metres across, not up or down, within which a hand is moved the more carefully."""
+
 
 class HumanVariation:
     """What varies during one episode.
@@ -67,11 +70,18 @@ class HumanVariation:
         """Whether the hands stand still now."""
         return self._steps_of_pause > 0
 
-    def disturbed(self, robot: int, action: Array) -> Array:
-        """An arm's action, (A,), with what it is not meant to do."""
+    def disturbed(self, robot: int, action: Array, across: float) -> Array:
+        """An arm's action, (A,), with what it is not meant to do.
+
+        Args:
+            robot: number of the arm.
+            action: (A,) what it is meant to do.
+            across: metres to the waypoint, but for up and down, at the closest that the arm has
+                come. (What grows where the arm is far, would make it go farther still.)
+        """
         if "noise" not in self._names:
             return action
-        size = self._variation.noise * float(np.abs(action).max())
+        size = self._variation.noise * min(1.0, across / _CAREFUL)
         disturbed: Array = action + size * self._disturbance[robot]
         return disturbed
 
@@ -99,10 +109,15 @@ class HumanVariation:
         return int(self._random["approach"].integers(equivalents))
 
     def _is_long(self, way: Array) -> bool:
-        return "approach" in self._names and bool(np.linalg.norm(way) > 2 * self._variation.detour)
+        return "approach" in self._names and across(way) > 2.5 * self._variation.detour
 
     def _correlated[T: (float, Array)](self, value: T, name: VariationName) -> T:
         """The next value of a process of unit variance (Ornstein and Uhlenbeck, 1930)."""
         fresh = self._random[name].standard_normal(np.shape(value))
         result: T = self._memory * value + np.sqrt(1 - self._memory**2) * fresh
         return result
+
+
+def across(way: Array) -> float:
+    """Length of a way, (3,), but for up and down, m."""
+    return float(np.linalg.norm(way[:2]))

@@ -72,17 +72,17 @@ class Variation:
     Attributes:
         speed: ``speed``: range of the factor of the speed, which differs between episodes and
             along the way.
-        noise: ``noise``: standard deviation of a disturbance, as a share of the action that it is
-            added to: quick movements are the less exact (Harris and Wolpert, 1998).
+        noise: ``noise``: standard deviation of a disturbance of each element of an arm's action,
+            on long ways; it fades where the hand need only go up or down.
         correlation: seconds for which speed and disturbance stay about the same.
-        detour: ``approach``: metres to the left, to the right or upwards of a long way's middle
-            that it may lead through.
+        detour: ``approach``: metres to the left, to the right or upwards of a way's middle that
+            it may lead through if it is long.
         pauses: ``pauses``: how many in a second of movement.
         pause: range of their lengths, seconds.
     """
 
     speed: tuple[Share, Share] = (0.5, 1.0)
-    noise: NotNegative = 0.4
+    noise: NotNegative = 0.25
     correlation: Positive = 0.4
     detour: Positive = 0.06
     pauses: NotNegative = 0.25
@@ -102,6 +102,8 @@ class Expert:
         gain: share of the remaining way asked for in one control step.
         speed: range of the largest action, as a share of the full one; drawn anew for each episode.
         noise: standard deviation of what is added to each element of the arm's action.
+        lost: metres between a hand and what it moves beyond which it begins again, with the first
+            waypoint.
         base_yaw: radians about the vertical that each robot's base is turned by.
         variation: how far the expert strays where variation is turned on.
     """
@@ -111,6 +113,7 @@ class Expert:
     gain: Share = 0.5
     speed: tuple[Positive, Positive] = (1.0, 1.0)
     noise: NotNegative = 0.0
+    lost: Positive = 0.1
     base_yaw: tuple[float, ...] = ()
     variation: Variation = field(default_factory=Variation)
 
