@@ -1,115 +1,139 @@
-"""The scripted expert: a hand that goes from waypoint to waypoint."""
+"""The scripted expert: hands that go from waypoint to waypoint."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from robolearn.agents.agent import Agent
-from robolearn.environments.task import Expert, SimTask, Waypoint
-from robolearn.episodes.features import ENVIRONMENT_STATE, STATE, ActionFeature, Feature
+from robolearn.agents.arm import Arm, Remaining
+from robolearn.agents.variation import HumanVariation
+from robolearn.environments.expert import VariationName, Waypoint
+from robolearn.environments.task import HandController, SimTask
+from robolearn.episodes.features import ActionFeature
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
-from robolearn.errors import DatasetError, ShelfError
-
-_HAND_POSITION = f"{STATE}.robot0_eef_pos"
-_HAND_QUATERNION = f"{STATE}.robot0_eef_quat"
+from robolearn.errors import ShelfError
 
 
 class ScriptedExpert(Agent):
-    """Moves the hand through the waypoints of a task.
+    """Moves the hands through the waypoints of a task.
 
     It sees what a policy sees, and no more.
 
     Args:
         task: with an expert.
         context: of the environment that it drives.
+        variation: what is varied as people do.
 
     Raises:
-        ShelfError: the task has no expert, or the observations lack what a waypoint refers to.
+        ShelfError: the task has no expert, its actions do not move hands, or its waypoints do not
+            fit its arms and observations.
     """
 
-    def __init__(self, task: SimTask, context: EpisodeContext) -> None:
+    def __init__(
+        self, task: SimTask, context: EpisodeContext, variation: Sequence[VariationName] = ()
+    ) -> None:
         if task.expert is None:
             raise ShelfError("the task has no [expert]: add waypoints to its file")
-        self._expert: Expert = task.expert
-        self._full_action = np.asarray(task.simulator.controller.limits(0))
+        controller = task.simulator.controller
+        if not isinstance(controller, HandController):
+            raise ShelfError(
+                f"the expert moves hands: it needs the controller OSC_POSE, not {controller.type}"
+            )
+        self._expert = task.expert
+        self._full_action = np.asarray(controller.limits(0))
         self._action: ActionFeature = context.action
-        for name in (_HAND_POSITION, _HAND_QUATERNION):
-            if name not in context.features:
+        self._rate = context.rate
+        self._variation_names = variation
+        robots = len(task.simulator.robots)
+        for waypoint in self._expert.waypoints:
+            if waypoint.robot >= robots:
                 raise ShelfError(
-                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation]"
+                    f"the waypoint {waypoint.name!r} is for robot {waypoint.robot}, but the task "
+                    f"has {robots}, counted from 0"
                 )
-        objects = context.features[ENVIRONMENT_STATE]
-        self._object_poses = {
-            waypoint.relative_to: _pose_indices(objects, waypoint.relative_to)
-            for waypoint in self._expert.waypoints
-        }
+        if self._expert.base_yaw and len(self._expert.base_yaw) != robots:
+            raise ShelfError(
+                f"base_yaw in [expert] needs one angle a robot: {robots}, not "
+                f"{len(self._expert.base_yaw)}"
+            )
+        self._arms = [Arm(robot, self._expert, context) for robot in range(robots)]
+        self._last = max(len(arm.waypoints) for arm in self._arms) - 1
+        self._moving = np.asarray(self._action.arm).reshape(robots, -1)
+        self._gripping = np.asarray(self._action.gripper).reshape(robots, -1)
         self.reset(seed=0)
 
     def reset(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
+        self._variation = HumanVariation(
+            self._expert.variation,
+            self._variation_names,
+            self._rate,
+            self._moving.shape,
+            self._random,
+        )
         self._speed = self._random.uniform(*self._expert.speed)
-        self._next = 0
-        self._waited = 0
-        self._goal: tuple[Array, Rotation] | None = None
+        self._begun: bool
+        self._go_to(0)
+        for arm in self._arms:
+            arm.forget()
 
     def act(self, observation: Observation) -> Array:
-        position = observation.values[_HAND_POSITION].astype(np.float64)
-        orientation = Rotation.from_quat(observation.values[_HAND_QUATERNION])
-        waypoint = self._expert.waypoints[self._next]
-        if self._goal is None:
-            self._goal = self._goal_of(waypoint, observation, orientation)
-        goal_position, goal_orientation = self._goal
-        error = np.concatenate(
-            [goal_position - position, (goal_orientation * orientation.inv()).as_rotvec()]
-        )
-        arm = np.clip(self._expert.gain * error / self._full_action, -self._speed, self._speed)
-        arm += self._expert.noise * self._random.standard_normal(arm.shape)
-
-        self._advance(waypoint, float(np.linalg.norm(error[:3])))
-
-        action = np.empty(self._action.shape, np.float32)
-        action[list(self._action.arm)] = arm
-        extremes = self._action.high if waypoint.gripper == "close" else self._action.low
-        action[list(self._action.gripper)] = [extremes[index] for index in self._action.gripper]
+        was_paused = self._variation.paused
+        self._variation.step()
+        paused = self._variation.paused
+        action = np.zeros(self._action.shape, np.float32)
+        ways = []
+        for robot, arm in enumerate(self._arms):
+            waypoint = self._waypoint(arm)
+            if not self._begun:
+                arm.begin(waypoint, observation, self._variation)
+            if paused and not was_paused:
+                arm.stand(observation)
+            remaining = arm.remaining(observation)
+            ways.append((waypoint, remaining))
+            error = arm.standing(observation) if paused else remaining.error
+            action[self._moving[robot]] = self._move(robot, waypoint, error, remaining.across)
+            gripper = self._gripping[robot]
+            extremes = self._action.high if waypoint.gripper == "close" else self._action.low
+            action[gripper] = np.asarray(extremes)[gripper]
+        self._begun = True
+        if not paused:
+            self._advance(ways)
         return np.clip(action, self._action.low, self._action.high).astype(np.float32)
 
-    def _advance(self, waypoint: Waypoint, distance: float) -> None:
-        if distance > waypoint.tolerance or self._next + 1 == len(self._expert.waypoints):
+    def _waypoint(self, arm: Arm) -> Waypoint:
+        return arm.waypoints[min(self._next, len(arm.waypoints) - 1)]
+
+    def _move(self, robot: int, waypoint: Waypoint, error: Array, across: float) -> Array:
+        speed = self._speed * waypoint.speed * self._variation.speed
+        arm: Array = np.clip(self._expert.gain * error / self._full_action, -speed, speed)
+        if not self._variation.paused:
+            arm = self._variation.disturbed(robot, arm, across)
+        arm += self._expert.noise * self._random.standard_normal(arm.shape)
+        return arm
+
+    def _advance(self, ways: Sequence[tuple[Waypoint, Remaining]]) -> None:
+        """Go on to the next number once each arm has reached its waypoint and waited there.
+
+        Where something was lost, go back to the first.
+        """
+        if any(remaining.lost for _, remaining in ways):
+            self._go_to(0)
             return
-        if self._waited < waypoint.wait:
+        for waypoint, remaining in ways:
+            turned_enough = waypoint.angle is None or remaining.angle <= waypoint.angle
+            if remaining.distance > waypoint.tolerance or not turned_enough:
+                return
+        if self._next == self._last:
+            return
+        if self._waited < max(waypoint.wait for waypoint, _ in ways):
             self._waited += 1
             return
-        self._next += 1
+        self._go_to(self._next + 1)
+
+    def _go_to(self, number: int) -> None:
+        self._next = number
         self._waited = 0
-        self._goal = None
-
-    def _goal_of(
-        self, waypoint: Waypoint, observation: Observation, hand: Rotation
-    ) -> tuple[Array, Rotation]:
-        """Position and orientation of the hand, world frame."""
-        state = observation.values[ENVIRONMENT_STATE].astype(np.float64)
-        position_indices, quaternion_indices = self._object_poses[waypoint.relative_to]
-        goal = state[position_indices] + np.asarray(waypoint.offset)
-        turn = 0.0
-        if waypoint.align:
-            turn = _yaw(Rotation.from_quat(state[quaternion_indices])) - _yaw(hand)
-            symmetry = self._expert.symmetry
-            turn = (turn + symmetry / 2) % symmetry - symmetry / 2
-        return goal, Rotation.from_rotvec([0.0, 0.0, turn]) * hand
-
-
-def _pose_indices(objects: Feature, name: str) -> tuple[list[int], list[int]]:
-    try:
-        return objects.indices(f"{name}_pos"), objects.indices(f"{name}_quat")
-    except DatasetError as error:
-        raise ShelfError(
-            f"a waypoint is relative to {name!r}, which needs {name}_pos and {name}_quat in "
-            "[observation] objects"
-        ) from error
-
-
-def _yaw(rotation: Rotation) -> float:
-    """Angle about the vertical of the body's x axis, seen from above, rad."""
-    x_axis = rotation.apply([1.0, 0.0, 0.0])
-    return float(np.arctan2(x_axis[1], x_axis[0]))
+        self._begun = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from robolearn.environments.task import Cameras, Count, Positive, Quality
+from robolearn.environments.expert import Positive
+from robolearn.environments.task import Cameras, Count, Quality
 from robolearn.shelf import STRICT
 
 

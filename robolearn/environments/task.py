@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from robolearn.environments.expert import Expert, Positive
 from robolearn.environments.randomization import Randomization
 from robolearn.shelf import STRICT, find_on_shelf, read_toml
 
-type Vector3 = tuple[float, float, float]
-type Positive = Annotated[float, Field(gt=0)]
 type Count = Annotated[int, Field(ge=1)]
 type Quality = Literal["fast", "full"]
 """How cameras are rendered: for training, or for pictures."""
@@ -113,54 +112,6 @@ class Cameras:
     height: Count = 84
     width: Count = 84
     quality: Quality = "fast"
-
-    __pydantic_config__ = STRICT
-
-
-@dataclass(frozen=True)
-class Waypoint:
-    """A pose that the scripted expert moves the hand to.
-
-    Attributes:
-        name: for people.
-        relative_to: the object whose pose, at the moment this waypoint becomes the next one, the
-            offset is added to.
-        offset: x, y, z in metres, world frame.
-        gripper: what the gripper does on the way and while waiting.
-        align: turn the hand about the vertical with the object, by the smallest angle that its
-            symmetry allows.
-        tolerance: metres from the waypoint at which it counts as reached.
-        wait: control steps to stay once reached.
-    """
-
-    name: str
-    relative_to: str
-    offset: Vector3
-    gripper: Literal["open", "close"]
-    align: bool = False
-    tolerance: Positive = 0.01
-    wait: Annotated[int, Field(ge=0)] = 0
-
-    __pydantic_config__ = STRICT
-
-
-@dataclass(frozen=True)
-class Expert:
-    """The scripted expert: a hand that goes from waypoint to waypoint.
-
-    Attributes:
-        waypoints: in their order; the hand stays at the last.
-        symmetry: radians after which a turned object looks the same (a cube: a quarter turn).
-        gain: share of the remaining way asked for in one control step.
-        speed: range of the largest action, as a share of the full one; drawn anew for each episode.
-        noise: standard deviation of what is added to each element of the arm's action.
-    """
-
-    waypoints: Annotated[tuple[Waypoint, ...], Field(min_length=1)]
-    symmetry: Positive = 6.283185307179586
-    gain: Annotated[float, Field(gt=0, le=1)] = 0.5
-    speed: tuple[Positive, Positive] = (1.0, 1.0)
-    noise: Annotated[float, Field(ge=0)] = 0.0
 
     __pydantic_config__ = STRICT
 
