@@ -4,7 +4,6 @@ import copy
 import logging
 from typing import Any
 
-import mujoco
 import numpy as np
 import pytest
 
@@ -127,6 +126,8 @@ def test_the_same_state_gives_the_same_torques(kind: str) -> None:
 
 @pytest.mark.parametrize("task", ["PickPlaceCan", "TwoArmLift"])
 def test_a_step_without_sensors_ends_where_mujocos_does(task: str) -> None:
+    import mujoco  # which looks for a screen: not before GL is chosen
+
     from robolearn.environments.control_step import _step1, _step2
 
     env = make(task)
@@ -169,6 +170,8 @@ def test_force_sensors_say_what_robosuites_say() -> None:
 
 @pytest.mark.parametrize("task", ["Lift", "TwoArmLift"])
 def test_the_inertia_of_the_arms_is_mujocos(task: str) -> None:
+    import mujoco  # which looks for a screen: not before GL is chosen
+
     from robolearn.environments.control_step import _mass
 
     env = make(task)
@@ -183,6 +186,8 @@ def test_the_inertia_of_the_arms_is_mujocos(task: str) -> None:
 
 
 def test_a_clock_of_the_users_is_left_alone() -> None:
+    import mujoco
+
     env = make()
     times = iter(range(10**9))
     mujoco.set_mjcb_time(lambda: float(next(times)))
@@ -197,6 +202,8 @@ def test_a_clock_of_the_users_is_left_alone() -> None:
 
 
 def test_another_integrator_is_left_to_robosuite() -> None:
+    import mujoco
+
     env = make()
     env.sim.model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     with pytest.raises(NotCovered, match="not integrated by Euler's method"):
