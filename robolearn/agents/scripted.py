@@ -41,7 +41,7 @@ class ScriptedExpert(Agent):
                 )
         objects = context.features[ENVIRONMENT_STATE]
         self._object_poses = {
-            waypoint.relative_to: _pose_indices(objects, waypoint.relative_to)
+            waypoint: _pose_indices(objects, waypoint)
             for waypoint in self._expert.waypoints
         }
         self.reset(seed=0)
@@ -49,6 +49,8 @@ class ScriptedExpert(Agent):
     def reset(self, seed: int) -> None:
         self._random = np.random.default_rng(seed)
         self._speed = self._random.uniform(*self._expert.speed)
+        choosing = any(waypoint.alternatives for waypoint in self._expert.waypoints)
+        self._choice = self._random.random() if choosing else 0.0
         self._next = 0
         self._waited = 0
         self._goal: tuple[Array, Rotation] | None = None
@@ -89,8 +91,10 @@ class ScriptedExpert(Agent):
     ) -> tuple[Array, Rotation]:
         """Position and orientation of the hand, world frame."""
         state = observation.values[ENVIRONMENT_STATE].astype(np.float64)
-        position_indices, quaternion_indices = self._object_poses[waypoint.relative_to]
-        goal = state[position_indices] + np.asarray(waypoint.offset)
+        position_indices, quaternion_indices = self._object_poses[waypoint]
+        offsets = (waypoint.offset, *waypoint.alternatives)
+        offset = offsets[int(self._choice * len(offsets))]
+        goal = state[position_indices] + np.asarray(offset)
         turn = 0.0
         if waypoint.align:
             turn = _yaw(Rotation.from_quat(state[quaternion_indices])) - _yaw(hand)
@@ -99,14 +103,17 @@ class ScriptedExpert(Agent):
         return goal, Rotation.from_rotvec([0.0, 0.0, turn]) * hand
 
 
-def _pose_indices(objects: Feature, name: str) -> tuple[list[int], list[int]]:
+def _pose_indices(objects: Feature, waypoint: Waypoint) -> tuple[list[int], list[int]]:
+    name = waypoint.relative_to
+    needed = [f"{name}_pos", f"{name}_quat"] if waypoint.align else [f"{name}_pos"]
     try:
-        return objects.indices(f"{name}_pos"), objects.indices(f"{name}_quat")
+        position, *quaternion = (objects.indices(observable) for observable in needed)
     except DatasetError as error:
         raise ShelfError(
-            f"a waypoint is relative to {name!r}, which needs {name}_pos and {name}_quat in "
+            f"a waypoint is relative to {name!r}, which needs {' and '.join(needed)} in "
             "[observation] objects"
         ) from error
+    return position, quaternion[0] if quaternion else []
 
 
 def _yaw(rotation: Rotation) -> float:

@@ -113,6 +113,8 @@ class Waypoint:
         relative_to: the object whose pose, at the moment this waypoint becomes the next one, the
             offset is added to.
         offset: x, y, z in metres, world frame.
+        alternatives: offsets that do as well. Each episode draws which of all of them it takes:
+            the same for all waypoints that have as many.
         gripper: what the gripper does on the way and while waiting.
         align: turn the hand about the vertical with the object, by the smallest angle that its
             symmetry allows.
@@ -124,6 +126,7 @@ class Waypoint:
     relative_to: str
     offset: Vector3
     gripper: Literal["open", "close"]
+    alternatives: tuple[Vector3, ...] = ()
     align: bool = False
     tolerance: Positive = 0.01
     wait: Annotated[int, Field(ge=0)] = 0
