@@ -41,8 +41,7 @@ class ScriptedExpert(Agent):
                 )
         objects = context.features[ENVIRONMENT_STATE]
         self._object_poses = {
-            waypoint: _pose_indices(objects, waypoint)
-            for waypoint in self._expert.waypoints
+            waypoint: _pose_indices(objects, waypoint) for waypoint in self._expert.waypoints
         }
         self.reset(seed=0)
 

@@ -34,7 +34,7 @@ class Record(Command):
     Attributes:
         target: what to drive: sim:NAME, or the path of a task's TOML file.
         to: folder of the dataset.
-        by: who drives.
+        by: who drives: a script that does the task, or one that undoes it and is played backwards.
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
@@ -50,7 +50,7 @@ class Record(Command):
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
-    by: Literal["scripted"] = "scripted"
+    by: Literal["scripted", "reverse"] = "scripted"
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
@@ -63,6 +63,7 @@ class Record(Command):
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:
+        from robolearn.agents.reverse import PlacedObject, Retracing
         from robolearn.agents.scripted import ScriptedExpert
         from robolearn.control.simulation import record_episodes, seeds_after
         from robolearn.environments.rendering import require_gl
@@ -81,6 +82,7 @@ class Record(Command):
         if self.cameras:
             require_gl()
             task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
+        agent = Retracing if self.by == "reverse" else ScriptedExpert
         kept = tried = 0
         with FolderWriter(self.to) as writer:
             self._tell_of_episodes_in_flight(writer)
@@ -91,7 +93,7 @@ class Record(Command):
                     closing(
                         record_episodes(
                             task,
-                            partial(ScriptedExpert, task),
+                            partial(agent, task),
                             self.by,
                             seeds_after(writer, self.seed),
                             writer,
@@ -99,6 +101,7 @@ class Record(Command):
                             labels=Labels(operator=self.operator, notes=self.notes),
                             keep=lambda outcome: self.failures or bool(outcome.success_at_end),
                             processes=min(self.processes, self.episodes),
+                            wrap=partial(PlacedObject, task) if self.by == "reverse" else None,
                         )
                     ) as results,
                 ):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from robolearn.agents.agent import Agent
 from robolearn.control.loop import run_episode
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
+from robolearn.environments.environment import Environment
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
@@ -21,6 +23,9 @@ from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import NO_LABELS, Labels
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
+
+type Wrap = Callable[[Any, Any], Environment]
+"""From an environment and an agent, each of the kind that it needs, to another environment."""
 
 
 def seeds_after(writer: FolderWriter, first: int) -> Iterator[int]:
@@ -65,6 +70,7 @@ def record_episodes(
     processes: int,
     images: CodecName = "lossless",
     labels: Labels = NO_LABELS,
+    wrap: Wrap | None = None,
 ) -> Generator[SeededOutcome]:
     """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
 
@@ -80,12 +86,14 @@ def record_episodes(
         processes: simulators at once.
         images: how they are encoded.
         labels: given to each episode.
+        wrap: called once in each process with the environment and the agent; gives the environment
+            that is driven instead. Picklable.
     """
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
-    simulator = partial(_simulator, task, make_agent, agent_name, images, labels)
+    simulator = partial(_simulator, task, make_agent, agent_name, images, labels, wrap)
     with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
         for seed, staged, outcome in episodes:
-            kept = keep(outcome)
+            kept = staged.exists() and keep(outcome)  # there is no episode without a step
             if kept:
                 writer.commit(staged)
             else:
@@ -100,11 +108,14 @@ def _simulator(
     agent_name: str,
     images: CodecName,
     labels: Labels,
+    wrap: Wrap | None,
 ) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome]]]:
     """A worker: one environment and one agent, used again for each episode."""
-    environment = RobosuiteEnvironment(task)
+    environment: Environment = RobosuiteEnvironment(task)
     try:
         agent = make_agent(environment.context)
+        if wrap is not None:
+            environment = wrap(environment, agent)
 
         def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
             seed, staged = job

@@ -26,27 +26,27 @@ _TABLE_TOP = np.array([0.0, 0.0, 0.8])
 _HEIGHT = 0.1
 """Of the hand above the table when it begins and when it is to arrive, m."""
 
-_START = np.array([-0.16, 0.0])
+_START = np.array([-0.18, 0.0])
 _PILLAR = np.array([0.0, 0.0])
 _GOAL = np.array([0.14, 0.0])
 """Where they are above the table, x and y in m, but for what is drawn for an episode."""
 
-_START_RANGE = np.array([0.01, 0.01])
+_START_RANGE = np.array([0.01, 0.005])
 _PILLAR_RANGE = np.array([0.01, 0.01])
 _GOAL_RANGE = np.array([0.01, 0.03])
 """The largest differences from that, x and y in m."""
 
-_RADIUS = 0.02
+_RADIUS = 0.03
 _HALF_HEIGHT = 0.1
-_DENSITY = 300.0
-"""Of the pillar, in m, m and kg/m³: it weighs 75 g and topples when it is touched."""
+_DENSITY = 150.0
+"""Of the pillar, in m, m and kg/m³: it weighs 85 g and topples when it is touched."""
 
 _REACHED = 0.03
 _MOVED = 0.015
 _TILTED = 0.1
 """The hand is at the goal, the pillar has been moved (m), or tilted (rad)."""
 
-_CLEARANCE = 0.17
+_CLEARANCE = 0.16
 """Between the middles of hand and pillar on a way that is surely clear, m: a Panda's hand is 20 cm
 wide."""
 
@@ -160,31 +160,23 @@ class ReachAround(ManipulationEnv):  # type: ignore[misc]  # robosuite is publis
         if not self._use_object_obs:
             return observables
 
-        @sensor(modality="object")
-        def goal_pos(obs_cache: Any) -> Array:
-            return self._goal()
-
-        @sensor(modality="object")
-        def pillar_pos(obs_cache: Any) -> Array:
-            return np.array(self.sim.data.body_xpos[self._pillar_body])
-
-        @sensor(modality="object")
-        def pillar_quat(obs_cache: Any) -> Array:
-            quaternion: Array = convert_quat(self.sim.data.body_xquat[self._pillar_body], to="xyzw")
-            return quaternion
-
-        @sensor(modality="object")
-        def stand_pos(obs_cache: Any) -> Array:
-            return np.array(self.sim.data.body_xpos[self._stand_body])
-
-        sensors = [goal_pos, pillar_pos, pillar_quat, stand_pos]
-        sensors += [
-            self._get_obj_eef_sensor("robot0_", f"{name}_pos", f"gripper_to_{name}_pos", "object")
-            for name in ("goal", "pillar")
-        ]
-        for sense in sensors:
-            observables[sense.__name__] = Observable(
-                name=sense.__name__, sensor=sense, sampling_rate=self.control_freq
+        sensed = {
+            "goal_pos": self._goal,
+            "pillar_pos": lambda: np.array(self.sim.data.body_xpos[self._pillar_body]),
+            "pillar_quat": lambda: convert_quat(
+                self.sim.data.body_xquat[self._pillar_body], to="xyzw"
+            ),
+            "stand_pos": lambda: np.array(self.sim.data.body_xpos[self._stand_body]),
+            "gripper_to_goal_pos": lambda: self._goal() - self._hand(),
+            "gripper_to_pillar_pos": lambda: (
+                self.sim.data.body_xpos[self._pillar_body] - self._hand()
+            ),
+        }
+        for name, sense in sensed.items():
+            observables[name] = Observable(
+                name=name,
+                sensor=sensor(modality="object")(lambda _, sense=sense: sense()),
+                sampling_rate=self.control_freq,
             )
         return observables
 
@@ -234,10 +226,14 @@ class ReachAround(ManipulationEnv):  # type: ignore[misc]  # robosuite is publis
                 [position - data.site_xpos[site], (wanted * turned.inv()).as_rotvec()]
             )
             if np.abs(error).max() < 1e-6:
-                return
+                break
             arm = jacobian[:, robot._ref_joint_vel_indexes]
             change = arm.T @ np.linalg.solve(arm @ arm.T + 1e-4 * np.eye(6), error)
             data.qpos[robot._ref_joint_pos_indexes] += change
+        self.sim.forward()
+        for controller in robot.composite_controller.part_controllers.values():
+            # Arms keep to the pose that they begin in, where the hand leaves them free.
+            controller.update_initial_joints(data.qpos[controller.qpos_index])
 
 
 def _mark(name: str, radius: float, rgba: list[float]) -> Any:

@@ -227,6 +227,29 @@ class RobosuiteEnvironment(Environment):
         self._observed = self._env._get_observations(force_update=True)
         self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
 
+    def begin_here(self) -> None:
+        """Let the episode begin now, at time zero, as if the reset had led to this state.
+
+        Controllers, grippers and the solver forget what came before, and arms keep to the pose that
+        they begin in: so this state and the actions that follow are enough to repeat the episode.
+        """
+        env = self._env
+        state = env.sim.get_state()
+        state.time = 0.0
+        env.deterministic_reset = True
+        try:
+            env.reset()
+        finally:
+            env.deterministic_reset = False
+        env.sim.set_state(state)
+        env.sim.forward()
+        for robot in env.robots:
+            for controller in robot.composite_controller.part_controllers.values():
+                controller.update_initial_joints(env.sim.data.qpos[controller.qpos_index])
+        self._stepping = _stepping_of(env)
+        self._observed = env._get_observations(force_update=True)
+        self._reward = None
+
     def close(self) -> None:
         self._close_renderer()
         self._env.close()

@@ -156,6 +156,23 @@ class Expert:
 
 
 @dataclass(frozen=True)
+class Reverse:
+    """Where a script puts an object, to demonstrate in reverse how it is picked up.
+
+    Attributes:
+        object: whose place it is; the expert's first grasp is of it.
+        x: least and greatest, m, world frame.
+        y: the same.
+    """
+
+    object: str
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
 class SimTask:
     """One entry of the shelf ``sim/``.
 
@@ -165,6 +182,7 @@ class SimTask:
         observation: what is observed.
         cameras: what is rendered.
         expert: how a script does the task, where one can.
+        reverse: where a script puts the object of a task that is done by picking it up.
     """
 
     text: str
@@ -172,6 +190,7 @@ class SimTask:
     observation: ObservationSpecification
     cameras: Cameras = field(default_factory=Cameras)
     expert: Expert | None = None
+    reverse: Reverse | None = None
 
     __pydantic_config__ = STRICT
 

@@ -25,7 +25,9 @@ class Observation:
             simulated time.
         reward: of the step that led here, where the environment has one.
         success: whether the task is accomplished at this instant, where that can be told.
-        terminated: the environment cannot go on from here.
+        terminated: the task is over, so that there is nothing to do from here.
+        failed: the environment broke down (a simulation became unstable): the episode ends here,
+            as failed. The values are the last that were sound.
     """
 
     values: Mapping[str, Array]
@@ -34,6 +36,7 @@ class Observation:
     reward: float | None = None
     success: bool | None = None
     terminated: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,11 +95,12 @@ class Outcome:
         steps: control steps done.
         success: the task was accomplished at some step; None where that cannot be told.
         success_at_end: it was still accomplished at the last step.
-        ended: ``horizon``: all steps were done; ``terminated``: by the environment;
+        ended: ``horizon``: all steps were done; ``terminated``: the task was over;
+            ``failed``: the environment broke down, which is no success whatever was before;
             ``interrupted``: by an exception or Ctrl-C, so that the episode is not whole.
     """
 
     steps: int
     success: bool | None
     success_at_end: bool | None
-    ended: Literal["horizon", "terminated", "interrupted"]
+    ended: Literal["horizon", "terminated", "failed", "interrupted"]
