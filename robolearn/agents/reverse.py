@@ -145,12 +145,12 @@ class PlacedObject(Environment):
             *self._go(placing, closed=True, speed=speed),
             *self._stay(closed=True),
             *self._stay(closed=False),
-            *self._go(rising, closed=False, speed=speed),
+            *self._go(rising, closed=False, speed=speed, near=0.02),
             *self._go(Pose(middle, back.rotation), closed=False, speed=speed, near=0.03),
-            *self._go(back, closed=False, speed=speed),
+            *self._go(back, closed=False, speed=speed, near=0.02),
         )
         rests = self._object_position()
-        withdrawn = np.linalg.norm(self._pose().error(back)[:3]) < _PLACED
+        withdrawn = np.linalg.norm(self._pose().error(back)[:3]) < 2 * _PLACED
         there = np.linalg.norm(rests[:2] - place) < _PLACED
         stands = abs(rests[2] - stood[2]) < _PLACED / 2
         return way if withdrawn and there and stands else None

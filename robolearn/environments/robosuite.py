@@ -238,7 +238,8 @@ class RobosuiteEnvironment(Environment):
         state.time = 0.0
         env.deterministic_reset = True
         try:
-            env.reset()
+            with _numpy_seeded(_MODEL_SEED):
+                env.reset()
         finally:
             env.deterministic_reset = False
         env.sim.set_state(state)
