@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from robolearn.agents.hand import Pose
 from robolearn.agents.variation import HumanVariation, across
 from robolearn.environments.expert import Expert, Waypoint
 from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
@@ -18,12 +19,6 @@ _FURTHEST_TURN = 1.8
 
 _DOWN = Rotation.from_rotvec([np.pi, 0.0, 0.0])
 """A hand that points straight down."""
-
-
-@dataclass(frozen=True)
-class _Pose:
-    position: Array
-    rotation: Rotation
 
 
 @dataclass(frozen=True)
@@ -81,9 +76,20 @@ class Arm:
         self._home = None
 
     def begin(
-        self, waypoint: Waypoint, observation: Observation, variation: HumanVariation
+        self,
+        waypoint: Waypoint,
+        observation: Observation,
+        variation: HumanVariation,
+        choice: float,
     ) -> None:
-        """Set out for a waypoint from what is observed now."""
+        """Set out for a waypoint from what is observed now.
+
+        Args:
+            waypoint: to go to.
+            observation: made now.
+            variation: of this episode.
+            choice: among the waypoint's alternatives, from 0 to below 1.
+        """
         hand = self._hand_pose(observation)
         if self._home is None:
             self._home = _yaw(hand.rotation)
@@ -93,7 +99,8 @@ class Arm:
             if waypoint.relative_to == "hand"
             else self._pose(waypoint.relative_to, observation)
         )
-        offset = np.asarray(waypoint.offset)
+        offsets = (waypoint.offset, *waypoint.alternatives)
+        offset = np.asarray(offsets[int(choice * len(offsets))])
         if waypoint.frame == "object":
             offset = reference.rotation.apply(offset)
         goal = reference.position + offset
@@ -112,7 +119,7 @@ class Arm:
         rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * turned.rotation
         if waypoint.tilt is not None:
             rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
-        self._goal = _Pose(goal, rotation)
+        self._goal = Pose(goal, rotation)
         through = variation.detour(way)
         self._through = None if through is None else moved.position + through
         self._near = float(np.linalg.norm(way)) / 4
@@ -165,17 +172,17 @@ class Arm:
         turns.sort(key=lambda each: abs(each) + abs(from_home + each) / 2)
         return turns[:1] + [each for each in turns[1:2] if abs(from_home + each) <= _FURTHEST_TURN]
 
-    def _hand_pose(self, observation: Observation) -> _Pose:
+    def _hand_pose(self, observation: Observation) -> Pose:
         position, quaternion = (observation.values[name] for name in self._hand)
-        return _Pose(position.astype(np.float64), Rotation.from_quat(quaternion))
+        return Pose(position.astype(np.float64), Rotation.from_quat(quaternion))
 
-    def _pose(self, name: str, observation: Observation) -> _Pose:
+    def _pose(self, name: str, observation: Observation) -> Pose:
         if name == "world":
-            return _Pose(np.zeros(3), Rotation.identity())
+            return Pose(np.zeros(3), Rotation.identity())
         state = observation.values[ENVIRONMENT_STATE].astype(np.float64)
         position, quaternion = self._objects[name]
         rotation = Rotation.from_quat(state[quaternion]) if quaternion else Rotation.identity()
-        return _Pose(state[position], rotation)
+        return Pose(state[position], rotation)
 
     def _find_objects(self, waypoint: Waypoint, context: EpisodeContext) -> None:
         needs_rotation = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +16,9 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
 
 if TYPE_CHECKING:
-    from robolearn.agents.agent import Agent
+    from robolearn.control.simulation import MakeAgent, Wrap
     from robolearn.environments.targets import Task
     from robolearn.episodes.formats.folder import FolderWriter
-    from robolearn.episodes.frames import EpisodeContext
 
 _HOPELESS = 30
 """Failures at the beginning after which nothing better is expected."""
@@ -38,7 +36,8 @@ class Record(Command):
     Attributes:
         target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
         to: folder of the dataset.
-        by: who drives: the task's script, or chance.
+        by: who drives: a script that does the task, one that undoes it and is played backwards, or
+            chance.
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
@@ -56,7 +55,7 @@ class Record(Command):
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
-    by: Literal["scripted", "random"] = "scripted"
+    by: Literal["scripted", "reverse", "random"] = "scripted"
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
@@ -83,7 +82,7 @@ class Record(Command):
                 f"the ending {self.to.suffix}, and convert it afterwards"
             )
         task = load_target(self.target)
-        make_agent = self._make_agent(task)
+        make_agent, wrap = self._driver(task)
         if self.cameras:
             task = task.with_cameras(
                 self.cameras, self.camera_height, self.camera_width, self.camera_quality
@@ -108,6 +107,7 @@ class Record(Command):
                                 self.failures or outcome.success_at_end is not False
                             ),
                             processes=min(self.processes, self.episodes),
+                            wrap=wrap,
                         )
                     ) as results,
                 ):
@@ -141,25 +141,28 @@ class Record(Command):
             )
         return 0
 
-    def _make_agent(self, task: Task) -> Callable[[EpisodeContext], Agent]:
-        """What gives the agent for an environment of the task.
+    def _driver(self, task: Task) -> tuple[MakeAgent, Wrap | None]:
+        """What gives the agent for an environment of the task, and what that environment becomes.
 
         Raises:
             ShelfError: the task has no script.
         """
         from robolearn.agents.random_actions import RandomAgent
+        from robolearn.agents.reverse import PlacedObject, Retracing
         from robolearn.agents.scripted import ScriptedExpert
         from robolearn.environments.task import SimTask
         from robolearn.errors import ShelfError
 
         if self.by == "random":
-            return RandomAgent
+            return RandomAgent, None
         if not isinstance(task, SimTask) or task.expert is None:
             raise ShelfError(
                 f"{self.target} has no script: record it --by random, or add an [expert] with "
                 "waypoints to the file of a simulated task"
             )
-        return partial(ScriptedExpert, task)
+        if self.by == "reverse":
+            return partial(Retracing, task), partial(PlacedObject, task)
+        return partial(ScriptedExpert, task), None
 
     def _tell_of_episodes_in_flight(self, writer: FolderWriter) -> None:
         for episode in writer.in_flight().values():

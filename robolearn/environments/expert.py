@@ -28,6 +28,8 @@ class Waypoint:
         relative_to: what the offset is added to: an observed object, ``world``, or ``hand``: the
             hand itself. Its pose is read at the moment when this waypoint becomes the next one.
         offset: x, y, z in metres.
+        alternatives: offsets that do as well. Each episode draws which of all of them it takes: the
+            same for all waypoints that have as many.
         gripper: what the gripper does on the way and while waiting.
         robot: whose hand it is; with several arms, each has a sequence of its own.
         moves: the object in the hand that is to reach the waypoint, instead of the hand. Where it
@@ -50,6 +52,7 @@ class Waypoint:
     relative_to: str
     offset: Vector3
     gripper: Literal["open", "close"]
+    alternatives: tuple[Vector3, ...] = ()
     robot: Annotated[int, Field(ge=0)] = 0
     moves: str | None = None
     frame: Literal["world", "object"] = "world"

@@ -304,6 +304,14 @@ class RobosuiteEnvironment(Environment):
         """(S,) what the elements of ``simulator_state`` are, in words."""
         return state_names(self._model)
 
+    def begin_here(self) -> None:
+        """Let the episode begin now, at time zero, as if the reset had led to this state."""
+        seed = self._seed
+        state = self._env.sim.get_state().flatten()
+        state[0] = 0.0
+        self.reset_to(state)
+        self._seed = seed
+
     def close(self) -> None:
         self._close_renderer()
         self._env.close()

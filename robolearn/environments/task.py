@@ -117,6 +117,23 @@ class Cameras:
 
 
 @dataclass(frozen=True)
+class Reverse:
+    """Where a script puts an object, to demonstrate in reverse how it is picked up.
+
+    Attributes:
+        object: whose place it is; the expert's first grasp is of it.
+        x: least and greatest, m, world frame.
+        y: the same.
+    """
+
+    object: str
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
 class SimTask:
     """One entry of the shelf ``sim/``.
 
@@ -127,6 +144,7 @@ class SimTask:
         cameras: what is rendered.
         randomization: how the world looks and behaves, where it is drawn anew for each episode.
         expert: how a script does the task, where one can.
+        reverse: where a script puts the object of a task that is done by picking it up.
     """
 
     text: str
@@ -135,6 +153,7 @@ class SimTask:
     cameras: Cameras = field(default_factory=Cameras)
     randomization: Randomization = field(default_factory=Randomization)
     expert: Expert | None = None
+    reverse: Reverse | None = None
 
     __pydantic_config__ = STRICT
 
