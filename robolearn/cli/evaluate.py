@@ -12,7 +12,7 @@ from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
 from robolearn.cli.main import ANSWER_IS_NO, DONE
-from robolearn.control.seeds import FIRST_EVALUATION_SEED
+from robolearn.control.seeds import FIRST_EVALUATION_SEED, FIRST_TRIAL_SEED
 from robolearn.control.workers import available_cores
 
 
@@ -37,7 +37,9 @@ class Evaluate(Command):
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]
     on: str
     episodes: Annotated[int, Field(ge=1)] = 50
-    seed: Annotated[int, Field(ge=FIRST_EVALUATION_SEED, lt=2**31)] = FIRST_EVALUATION_SEED
+    seed: Annotated[int, Field(ge=FIRST_EVALUATION_SEED, lt=FIRST_TRIAL_SEED)] = (
+        FIRST_EVALUATION_SEED
+    )
     require: Annotated[float | None, Field(ge=0, le=1)] = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
 

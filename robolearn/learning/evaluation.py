@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
+import statistics
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from robolearn.agents.policy import PolicyAgent
+from robolearn.control.seeds import FIRST_TRIAL_SEED
 from robolearn.control.simulation import SeededOutcome, record_episodes
+from robolearn.control.workers import available_cores
 from robolearn.environments.targets import Task
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
@@ -74,6 +78,37 @@ def evaluate(
         ),
         broken_down=tuple(outcome.ended == "failed" for outcome in outcomes),
     )
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Tries policies while they are trained, always on the same seeds, and keeps no episodes.
+
+    Args:
+        task: to try them on.
+        target: how the user named it.
+        episodes: of each trial.
+    """
+
+    task: Task
+    target: str
+    episodes: int
+
+    def __call__(self, policy: Path) -> dict[str, float]:
+        """``success`` or ``return``, means over the episodes, of the policy in a folder."""
+        with FolderWriter(policy.parent / "episodes") as record:
+            evaluation = evaluate(
+                policy,
+                self.task,
+                self.target,
+                self.episodes,
+                FIRST_TRIAL_SEED,
+                min(available_cores(), self.episodes),
+                record,
+                lambda *_: None,
+            )
+        success = {"success": evaluation.rate} if evaluation.successes else {}
+        return success | {"return": statistics.fmean(evaluation.returns)}
 
 
 def load_agent(policy: Path, target: str, context: EpisodeContext) -> PolicyAgent:

@@ -15,8 +15,9 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Observation
 from robolearn.errors import FeatureMismatch, FolderInUse, TrainingError
-from robolearn.learning.cloning import Learner, clone
+from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
+from robolearn.learning.learner import Learner
 from robolearn.learning.run import Run
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy
