@@ -25,7 +25,8 @@ class Backbone(nn.Module):
 
     Attributes:
         channels: of the maps.
-        least_size: height and width of the smallest image.
+        least_size: height and width of the smallest image: its maps are 2×2, since one place tells
+            no position.
     """
 
     channels: int
@@ -49,7 +50,7 @@ class SmallBackbone(Backbone):
     """
 
     channels = 32
-    least_size = 17
+    least_size = 21
 
     def __init__(self, channels: int) -> None:
         layers: list[nn.Module] = []
@@ -76,7 +77,7 @@ class ResNet18(Backbone):
     """
 
     channels = 512
-    least_size = 32
+    least_size = 33
 
     _mean: torch.Tensor
     _deviation: torch.Tensor

@@ -21,7 +21,9 @@ class SpatialSoftmax(nn.Module):
 
     def __init__(self, channels: int, keypoints: int) -> None:
         super().__init__()
-        self.mix = nn.Conv2d(channels, keypoints, kernel_size=1)
+        self.mix = nn.Conv2d(
+            channels, keypoints, kernel_size=1, bias=False
+        )  # a softmax does not change with it
         self.width = 2 * keypoints
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
