@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 import torch
@@ -15,6 +16,8 @@ from robolearn.policies.normalizer import Normalizer, require_varying
 
 _COLUMNS = ("xx", "xy", "xz", "yx", "yy", "yz")
 """Elements of the first two columns of a rotation matrix: the rotated x axis, then the y axis."""
+_PRODUCTS = tuple(itertools.combinations_with_replacement(range(4), 2))
+"""Of a quaternion's elements."""
 
 
 class StateEncoder(nn.Module):
@@ -37,31 +40,36 @@ class StateEncoder(nn.Module):
     """
 
     _plain: torch.Tensor
-    _quaternions: torch.Tensor
+    _ones: torch.Tensor
+    _others: torch.Tensor
     _columns: torch.Tensor
 
     def __init__(self, inputs: Mapping[str, Feature], config: EncoderConfig) -> None:
         super().__init__()
         self._inputs = dict(inputs)
-        quaternions: list[int] = []
+        starts: list[int] = []
         size = 0
         for name, feature in inputs.items():
             if len(feature.shape) != 1:
                 raise FeatureMismatch(
                     f"{name} is of shape {feature.shape}, which is no vector, image or depth image"
                 )
-            quaternions += [size + start + i for start in feature.quaternions() for i in range(4)]
+            starts += [size + start for start in feature.quaternions()]
             size += feature.shape[0]
-        plain = [index for index in range(size) if index not in set(quaternions)]
-        self._rotations = len(quaternions) // 4
+        inside = {start + i for start in starts for i in range(4)}
+        plain = [index for index in range(size) if index not in inside]
+        ones = [start + one for start in starts for one, _ in _PRODUCTS]
+        others = [start + other for start in starts for _, other in _PRODUCTS]
+        columns = torch.block_diag(*[_columns_of_products()] * len(starts))
+        self._rotations = len(starts)
         self.register_buffer("_plain", torch.tensor(plain, dtype=torch.long), persistent=False)
-        self.register_buffer("_quaternions", torch.tensor(quaternions), persistent=False)
-        self.register_buffer("_columns", _columns_of_products(), persistent=False)
-        self.normalizer = Normalizer(
-            len(plain) + 6 * self._rotations, config.scaling, config.least_scale
-        )
-        self.layers = perceptron(len(plain) + 6 * self._rotations, config.state_hidden)
-        self.width = (len(plain) + 6 * self._rotations, *config.state_hidden)[-1]
+        self.register_buffer("_ones", torch.tensor(ones), persistent=False)
+        self.register_buffer("_others", torch.tensor(others), persistent=False)
+        self.register_buffer("_columns", columns, persistent=False)
+        size = len(plain) + 6 * len(starts)
+        self.normalizer = Normalizer(size, config.scaling, config.least_scale)
+        self.layers = perceptron(size, config.state_hidden)
+        self.width = (size, *config.state_hidden)[-1]
 
     def fit(self, observations: Mapping[str, torch.Tensor]) -> None:
         """Take the normalisation from (N, D) frames by feature name.
@@ -102,13 +110,10 @@ class StateEncoder(nn.Module):
         vector = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
         if not self._rotations:
             return vector
+        # All rotations at once: at run time the number of operations counts, not their size.
+        products = vector.index_select(-1, self._ones) * vector.index_select(-1, self._others)
         plain = vector.index_select(-1, self._plain)
-        quaternions = vector.index_select(-1, self._quaternions)
-        quaternions = quaternions.unflatten(-1, (self._rotations, 4))
-        # All rotations at once, since at run time each operation costs as much as a small layer.
-        products = quaternions.unsqueeze(-1) * quaternions.unsqueeze(-2)
-        columns = products.flatten(-2) @ self._columns
-        return torch.cat([plain, columns.flatten(-2)], dim=-1)
+        return torch.cat([plain, products @ self._columns], dim=-1)
 
     def _element_names(self) -> list[tuple[str, str]]:
         """Feature and element of all that `_vector` gives."""
@@ -126,7 +131,7 @@ class StateEncoder(nn.Module):
 
 
 def _columns_of_products() -> torch.Tensor:
-    """(16, 6): from all products of (x, y, z, w) to two columns of the rotation matrix."""
+    """(10, 6): from the products of a unit (x, y, z, w) to two columns of its rotation matrix."""
     x, y, z, w = range(4)
     sums = [
         {(x, x): 1.0, (y, y): -1.0, (z, z): -1.0, (w, w): 1.0},
@@ -136,8 +141,4 @@ def _columns_of_products() -> torch.Tensor:
         {(x, x): -1.0, (y, y): 1.0, (z, z): -1.0, (w, w): 1.0},
         {(y, z): 2.0, (x, w): 2.0},
     ]
-    columns = torch.zeros(4, 4, 6)
-    for column, terms in enumerate(sums):
-        for (one, other), factor in terms.items():
-            columns[one, other, column] = factor
-    return columns.flatten(0, 1)
+    return torch.tensor([[terms.get(product, 0.0) for terms in sums] for product in _PRODUCTS])
