@@ -15,6 +15,9 @@ from robolearn.policies.action_heads.densities import draw_category
 from robolearn.policies.action_heads.padding import hold_last, mean_over_steps, sum_of_steps
 from robolearn.policies.action_heads.value_range import ValueRange
 
+_INITIAL = 0.1
+"""Scale of the learnt vectors at first: they must not drown what is seen."""
+
 
 class Autoregressive(ActionDistribution):
     """Bins drawn one after the other, and values spread evenly in each.
@@ -84,8 +87,11 @@ class AutoregressiveHead(ActionHead):
         elements = horizon * size
         self.range = ValueRange(size)
         self.features = nn.Linear(width, config.hidden)
-        self.positions = nn.Parameter(torch.randn(elements, config.hidden))
-        self.of_bins = nn.Parameter(torch.randn(elements * config.bins, config.hidden))
+        self.positions = nn.Parameter(_INITIAL * torch.randn(elements, config.hidden))
+        # Bins that lie side by side mean nearly the same, which need not be learnt bin by bin.
+        slopes = _INITIAL * torch.randn(elements, 1, config.hidden)
+        of_bins = torch.linspace(-1, 1, config.bins)[:, None] * slopes
+        self.of_bins = nn.Parameter(of_bins.flatten(0, 1))
         self.logits = nn.Sequential(
             nn.LayerNorm(config.hidden),
             nn.ReLU(),

@@ -89,6 +89,8 @@ class VaeConfig:
         hidden: width of the two layers of encoder and decoder.
         scale: standard deviation about what is decoded, in units of the demonstrations' own.
         beta: weight of the latent's divergence from the prior; 1 is the bound on the likelihood.
+        draws: latents drawn for each chunk while training; more than one leave fewer gaps between
+            the ways, where samples would be neither.
         learnt_prior: the prior of the latent depends on what is seen.
     """
 
@@ -96,6 +98,7 @@ class VaeConfig:
     hidden: Count = 256
     scale: Positive = 0.1
     beta: Annotated[float, Field(ge=0)] = 1.0
+    draws: Count = 4
     learnt_prior: bool = False
 
     __pydantic_config__ = STRICT

@@ -36,8 +36,12 @@ class Denoised(ActionDistribution):
         return self._denoise(normal_like(self._zeros, generator))
 
     def mode(self) -> torch.Tensor:
-        """(B, H, A) from zeros, the middle of the noise: it is one chunk, not the likeliest."""
-        return self._denoise(self._zeros)
+        """(B, H, A): what one fixed noise of the usual length turns into.
+
+        It is a chunk like any other, not the likeliest, but always the same. From zeros, the
+        middle of the noise, the way may lead between two modes.
+        """
+        return self._denoise(self._zeros + self._head.usual_noise)
 
     @torch.no_grad()
     def _denoise(self, noise: torch.Tensor) -> torch.Tensor:
@@ -61,13 +65,20 @@ class DenoisingHead(ActionHead):
         size: A.
         hidden: width of the denoiser.
         depth: its blocks.
+
+    Attributes:
+        usual_noise: (D,), always the same; of the length √D, as nearly all noise is.
     """
 
     has_density = False
+    usual_noise: torch.Tensor
 
     def __init__(self, width: int, horizon: int, size: int, hidden: int, depth: int) -> None:
         super().__init__(horizon, size)
-        self.denoiser = Denoiser(width, horizon * size, hidden, depth)
+        elements = horizon * size
+        self.denoiser = Denoiser(width, elements, hidden, depth)
+        noise = torch.randn(elements, generator=torch.Generator().manual_seed(0))
+        self.register_buffer("usual_noise", noise * (math.sqrt(elements) / noise.norm()))
 
     @abstractmethod
     def corrupt(

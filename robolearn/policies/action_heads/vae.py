@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -59,9 +61,12 @@ class Vae(ActionDistribution):
 class VaeHead(ActionHead):
     """A conditional variational autoencoder (Kingma & Welling 2014; Sohn et al. 2015, equation 4).
 
-    −log p(a) ≤ L = −E_{z ~ q(z | x, a)} log N(a; decoder(x, z), scale²) + β KL(q(z | x, a) ‖ p(z))
-    with one draw of z, β as Higgins et al. 2017, and p(z) = N(0, 1) or Gaussian and learnt from x.
-    ACT (Zhao et al. 2023) trains its chunks so.
+    −log p(a) ≤ L = −E log 1/K Σ_k N(a; decoder(x, z_k), scale²) (p(z_k) / q(z_k | x, a))^β, with K
+    draws z_k from the encoder's Gaussian q (Burda et al. 2016, "Importance Weighted Autoencoders",
+    equation 8), β as Higgins et al. 2017, and p(z) = N(0, 1) or Gaussian and learnt from x. K = 1
+    is the usual bound, reconstruction + β KL(q ‖ p), with which ACT (Zhao et al. 2023) trains its
+    chunks. It punishes each draw that goes another way than the demonstration, so that q of each
+    way shrinks away from the others' and leaves latents between them that decode to no way at all.
 
     Args:
         width: W, of the feature vector.
@@ -81,6 +86,7 @@ class VaeHead(ActionHead):
         super().__init__(horizon, size)
         self.scale = config.scale
         self._beta = config.beta
+        self._draws = config.draws
         elements, latent = horizon * size, config.latent
         self.encoder = _mlp(width + elements, config.hidden, 2 * latent)
         self.decoder = _mlp(width + latent, config.hidden, elements)
@@ -98,26 +104,26 @@ class VaeHead(ActionHead):
         is_pad: torch.Tensor,
         generator: torch.Generator | None = None,
     ) -> dict[str, torch.Tensor]:
-        """As `ActionHead.losses`, with the two parts ``reconstruction`` and ``kl``.
+        """As `ActionHead.losses`, with ``reconstruction`` and ``kl``, means over the draws.
 
         The encoder is shown the last action held where there is padding.
         """
+        prior = self.prior(features)
         held = hold_last(actions, is_pad)
         mean, scale = _moments(self.encoder(torch.cat([features, held.flatten(1)], -1)))
-        chunk = self.decode(features, mean + scale * normal_like(mean, generator))
+        draws = (self._draws, *mean.shape)
+        latent = mean + scale * torch.randn(draws, generator=generator, device=mean.device)
+        chunk = self.decode(features.expand(self._draws, -1, -1), latent)
         log_density = normal_log_density(actions, chunk, chunk.new_tensor(self.scale)).sum(-1)
-        reconstruction = -mean_over_steps(sum_of_steps(log_density, is_pad), is_pad)
-        prior_mean, prior_scale = self.prior(features)
-        divergence = (
-            (prior_scale / scale).log()
-            + 0.5 * (scale.square() + (mean - prior_mean).square()) / prior_scale.square()
-            - 0.5
-        )
-        kl = mean_over_steps(divergence.sum(-1), is_pad)
+        log_density = sum_of_steps(log_density, is_pad)
+        surplus = (
+            normal_log_density(latent, mean, scale) - normal_log_density(latent, *prior)
+        ).sum(-1)
+        bound = torch.logsumexp(log_density - self._beta * surplus, 0) - math.log(self._draws)
         return {
-            "action": reconstruction + self._beta * kl,
-            "reconstruction": reconstruction,
-            "kl": kl,
+            "action": -mean_over_steps(bound, is_pad),
+            "reconstruction": -mean_over_steps(log_density.mean(0), is_pad),
+            "kl": mean_over_steps(surplus.mean(0), is_pad),
         }
 
     def prior(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
