@@ -23,10 +23,10 @@ from robolearn.policies.action_heads.registry import make_action_head
 
 SMALL = ActionHeadConfig(
     autoregressive=AutoregressiveConfig(bins=32, hidden=64),
-    vae=VaeConfig(latent=2, hidden=64, scale=0.2),
+    vae=VaeConfig(latent=1, hidden=64, scale=0.25),
     realnvp=RealNvpConfig(couplings=4, hidden=32),
     diffusion=DiffusionConfig(width=64, depth=2),
-    flow=FlowConfig(width=64, depth=2),
+    flow=FlowConfig(steps=20, width=64, depth=2),
 )
 SEVERAL_WAYS: tuple[Head, ...] = (
     "mixture",
@@ -67,7 +67,7 @@ def learn(
     head = make_action_head(config, 32, 1, action)
     head.fit(demonstrations(1000)[1].flatten(1))
     encoder = nn.Sequential(nn.Linear(1, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU())
-    optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()])
+    optimizer = torch.optim.Adam([*encoder.parameters(), *head.parameters()], fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-2, total_steps=steps)
     is_pad = torch.zeros(BATCH, 1, dtype=torch.bool)
     for _ in range(steps):
@@ -91,11 +91,11 @@ def shares(actions: torch.Tensor, way: torch.Tensor) -> tuple[float, float]:
 @pytest.mark.parametrize("name", SEVERAL_WAYS)
 def test_samples_go_both_ways_and_nowhere_else(name: Head, way) -> None:
     distribution, there = learn(name, way, 400)
-    for low_noise in (False, True):
+    # With its own noise of 0.25, what the VAE draws is near no way; without, it must be as the others.
+    noise = (True,) if name == "vae" else (False, True)
+    for low_noise in noise:
         drawn = distribution.sample(torch.Generator().manual_seed(1), low_noise=low_noise)
         one, other = shares(drawn, there)
-        if name == "vae" and not low_noise:
-            continue  # its own noise of 0.2 is no way
         assert one + other >= 0.9
         assert min(one, other) >= 0.35
     assert sum(shares(distribution.mode(), there)) >= 0.9
