@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import tempfile
 from collections.abc import Callable
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import torch
 
-from robolearn.episodes.dataset import Dataset
+from robolearn.episodes.dataset import Dataset, Split
+from robolearn.episodes.loading.image_cache import ImageCache
 from robolearn.episodes.loading.windows import Windows
-from robolearn.errors import TrainingError
+from robolearn.errors import FeatureMismatch, TrainingError
 from robolearn.learning.acceleration import make_accelerator
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.interrupts import interrupt_held_back
@@ -19,8 +21,15 @@ from robolearn.learning.learner import Learner
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy, save_policy
+from robolearn.policies.config import PolicyConfig
+from robolearn.policies.encoders.state import constant_vectors
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
+
+_VALIDATION_BATCH = 4096
+"""Windows of vectors that are looked at together; images take more memory."""
+
+_log = logging.getLogger(__name__)
 
 type Trial = Callable[[Path], dict[str, float]]
 """Tries a policy folder, and gives figures by name."""
@@ -59,21 +68,56 @@ def clone(
     if run.policy.is_dir():
         return load_policy(run.policy)
     accelerator = make_accelerator(config)
-    schema = PolicySchema.of(dataset.context, config.policy.inputs)
-    inputs, history = tuple(schema.inputs), config.policy.history
-    windows = Windows(dataset, inputs, history, "train")
+    tasks = tuple(dict.fromkeys(summary.task for summary in dataset.summaries))
+    schema = PolicySchema.of(dataset.context, config.policy.inputs, tasks)
+    windows = _windows(dataset, schema, config.policy, "train")
+    if not config.policy.inputs:
+        schema = _without_constant(schema, windows)
     with torch.random.fork_rng():
         learner = Learner(schema, config, windows, accelerator)
         learner.load_state_dict(run.newest_checkpoint())
         if accelerator.is_main_process:
             valid = None
             if dataset.split("valid"):
-                valid = Windows(dataset, inputs, history, "valid", accelerator.device)
+                valid = _windows(dataset, schema, config.policy, "valid", accelerator.device)
             _lead(learner, run, config, valid, progress, trial)
             run.save_policy(learner.average)
         else:
             _follow(learner, config)
     return learner.average
+
+
+def _windows(
+    dataset: Dataset,
+    schema: PolicySchema,
+    config: PolicyConfig,
+    split: Split,
+    device: torch.device | str = "cpu",
+) -> Windows:
+    return Windows(
+        dataset,
+        tuple(schema.inputs),
+        config.memory.history,
+        split,
+        device,
+        past_actions=config.memory.past_actions,
+        horizon=config.horizon,
+        cache=ImageCache() if schema.images else None,
+        tasks=schema.tasks,
+    )
+
+
+def _without_constant(schema: PolicySchema, windows: Windows) -> PolicySchema:
+    """Leave out, of inputs that nobody chose, those that never vary."""
+    constant = constant_vectors(schema.vectors, windows.observations)
+    if not constant:
+        return schema
+    if len(constant) == len(schema.inputs):
+        raise FeatureMismatch(
+            f"nothing that the policy could see varies in the demonstrations: {', '.join(constant)}"
+        )
+    _log.warning("constant in all demonstrations, so no input: %s", ", ".join(constant))
+    return schema.without(constant)
 
 
 def _follow(learner: Learner, config: CloningConfig) -> None:
@@ -108,7 +152,7 @@ def _lead(
                     if log:
                         values["train/learning_rate"] = rate
                         if valid is not None:
-                            values |= _validation_losses(learner.average, valid)
+                            values |= _validation_losses(learner.average, valid, config.batch)
                         metrics.log(learner.step, values)
                         progress(learner.step, config.steps, f"loss {values['train/total']:.3f}")
                     if checkpoint:
@@ -128,12 +172,13 @@ def _tried(policy: Policy, run: Run, trial: Trial) -> dict[str, float]:
 
 
 @torch.no_grad()
-def _validation_losses(policy: Policy, windows: Windows) -> dict[str, float]:
-    """Mean over all windows."""
+def _validation_losses(policy: Policy, windows: Windows, batch: int) -> dict[str, float]:
+    """Mean over all windows; the noise that some heads need is the same each time."""
     sums: dict[str, float] = {}
-    for batch in windows.batches(4096):
-        for name, loss in policy.losses(batch).items():
-            sums[name] = sums.get(name, 0.0) + loss.item() * len(batch.actions)
+    generator = torch.Generator(windows.device).manual_seed(0)
+    for part in windows.batches(batch if policy.schema.images else _VALIDATION_BATCH):
+        for name, loss in policy.losses(part, generator).items():
+            sums[name] = sums.get(name, 0.0) + loss.item() * len(part.actions)
     return {f"valid/{name}": total / len(windows) for name, total in sums.items()}
 
 

@@ -20,6 +20,7 @@ from robolearn.episodes.frames import EpisodeContext
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy
+from robolearn.policies.config import ActionChoice
 
 
 def evaluate(
@@ -31,6 +32,7 @@ def evaluate(
     processes: int,
     record: FolderWriter,
     progress: Progress,
+    actions: ActionChoice = "mode",
 ) -> Evaluation:
     """Try a policy in the simulator.
 
@@ -43,6 +45,7 @@ def evaluate(
         processes: simulators at once; they do not change the result.
         record: keeps the episodes, each as it ends.
         progress: called after each episode.
+        actions: which of the possible ones the policy carries out, see `PolicyAgent`.
 
     Raises:
         PolicyError: the policy cannot be read.
@@ -53,7 +56,7 @@ def evaluate(
     results: list[SeededOutcome] = []
     for result in record_episodes(
         task,
-        partial(load_agent, policy, target),
+        partial(load_agent, policy, target, actions=actions),
         "policy",
         seeds,
         record,
@@ -111,7 +114,9 @@ class Trials:
         return success | {"return": statistics.fmean(evaluation.returns)}
 
 
-def load_agent(policy: Path, target: str, context: EpisodeContext) -> PolicyAgent:
+def load_agent(
+    policy: Path, target: str, context: EpisodeContext, actions: ActionChoice = "mode"
+) -> PolicyAgent:
     """The agent of a policy folder, for an environment of this context.
 
     Raises:
@@ -122,4 +127,4 @@ def load_agent(policy: Path, target: str, context: EpisodeContext) -> PolicyAgen
     loaded.schema.require_fit(context, target)
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)  # the other cores have simulators of their own
-    return PolicyAgent(loaded)
+    return PolicyAgent(loaded, context.task, actions)

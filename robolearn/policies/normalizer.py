@@ -74,11 +74,15 @@ class Normalizer(nn.Module):
             center, scale = values.mean(0), values.std(0, correction=0)
         else:
             center, scale = (low + high) / 2, (high - low) / 2
-        scale = scale.clamp_min(self._least_scale).masked_fill(constant, 0.0)
+        self.set(center, scale.clamp_min(self._least_scale).masked_fill(constant, 0.0))
+        return constant
+
+    @torch.no_grad()
+    def set(self, center: torch.Tensor, scale: torch.Tensor) -> None:
+        """Take these, (D,) each; a scale of 0 marks a constant element."""
         self.center.copy_(center)
         self.scale.copy_(scale)
-        self.gain.copy_(scale.reciprocal().masked_fill(constant, 0.0))
-        return constant
+        self.gain.copy_(scale.reciprocal().masked_fill(scale == 0, 0.0))
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(..., D) → (..., D)."""

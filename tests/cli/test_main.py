@@ -16,10 +16,11 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.formats import open_dataset
 from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
-TINY = ["--policy.hidden", "8", "--steps", "10", "--batch", "8"]
+TINY = ["--policy.memory.hidden", "8", "--steps", "10", "--batch", "8"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -94,7 +95,10 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["record", "sim:lift", "--to", "x", "--episodes", "0"], "episodes: .*1 .*it is 0"),
         (["record", "sim:lift", "--to", "x", "--by", "me"], "'me'.*scripted"),
         (["record", "sim:fly", "--to", "x"], "unknown target 'sim:fly': use one of .*sim:lift"),
-        (["train", "x", "--to", "y", "--policy.history", "0"], "policy.history: .*it is 0"),
+        (
+            ["train", "x", "--to", "y", "--policy.memory.history", "0"],
+            "policy.memory.history: .*it is 0",
+        ),
         (["train", "nowhere", "--to", "y"], "no dataset nowhere"),
         (["train", "x", "--to", "y", "--config", "none.toml"], "none.toml: cannot be read"),
         (["info", "nowhere"], "no dataset nowhere"),
@@ -229,7 +233,7 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
 ) -> None:
     schema = PolicySchema.of(open_dataset(line_dataset).context, ())
-    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "policy")
     line = refused(capsys, "evaluate", tmp_path / "policy", "--on", "sim:lift", "--episodes", "1")
     assert "observation.state.hand is missing" in line
     assert "the rate is 20 Hz, not 10 Hz" in line
@@ -239,7 +243,7 @@ def test_evaluate_answers_no_with_status_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, lift_demonstrations: Path
 ) -> None:
     schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
-    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "policy")
     arguments = [str(tmp_path / "policy"), "--on", "sim:lift", "--episodes", "1", "--json"]
     assert run(["evaluate", *arguments, "--require", "0.5"]) == 1
     values = json.loads(capsys.readouterr().out)

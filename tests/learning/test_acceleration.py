@@ -16,10 +16,15 @@ from robolearn.errors import ConfigurationError
 from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.run import Run
+from robolearn.policies.action_heads.config import ActionHeadConfig, MixtureConfig
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 
 CONFIG = CloningConfig(
-    policy=PolicyConfig(history=2, hidden=(32,), dropout=0.0, modes=2),
+    policy=PolicyConfig(
+        memory=MemoryConfig(history=2, hidden=(32,), dropout=0.0),
+        action=ActionHeadConfig(mixture=MixtureConfig(modes=2)),
+    ),
     steps=20,
     batch=16,
     warmup=5,
@@ -53,8 +58,19 @@ def test_a_batch_in_parts_is_the_whole_batch(line_dataset: Path, tmp_path: Path)
 
 def test_two_processes_train_as_one(line_dataset: Path, tmp_path: Path) -> None:
     whole = train(line_dataset, tmp_path / "whole")
-    options = ["--policy.history", "2", "--policy.hidden", "32", "--policy.dropout", "0"]
-    options += ["--policy.modes", "2", "--steps", "20", "--batch", "16", "--warmup", "5"]
+    options = ["--policy.memory.history", "2", "--policy.memory.hidden", "32"]
+    options += [
+        "--policy.memory.dropout",
+        "0",
+        "--policy.action.mixture.modes",
+        "2",
+        "--steps",
+        "20",
+        "--batch",
+        "16",
+        "--warmup",
+        "5",
+    ]
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
     launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
     launch += ["--main_process_port", "0", "-m", "robolearn"]

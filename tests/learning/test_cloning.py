@@ -19,12 +19,17 @@ from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.learner import Learner
 from robolearn.learning.run import Run
+from robolearn.policies.action_heads.config import ActionHeadConfig, MixtureConfig
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.shelf import read_toml
 
 CONFIG = CloningConfig(
-    policy=PolicyConfig(history=2, hidden=(32,), modes=2),
+    policy=PolicyConfig(
+        memory=MemoryConfig(history=2, hidden=(32,)),
+        action=ActionHeadConfig(mixture=MixtureConfig(modes=2)),
+    ),
     steps=60,
     batch=16,
     warmup=5,
@@ -152,7 +157,8 @@ def test_a_finished_run_is_left_as_it_is(line_dataset: Path, tmp_path: Path) -> 
 
 
 def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
-    policy_config = dataclasses.replace(CONFIG.policy, dropout=0.0)
+    memory = dataclasses.replace(CONFIG.policy.memory, dropout=0.0)
+    policy_config = dataclasses.replace(CONFIG.policy, memory=memory)
     config = dataclasses.replace(CONFIG, steps=400, learning_rate=5e-3, policy=policy_config)
     policy = train(line_dataset, tmp_path / "run", config)
     rows = Run(tmp_path / "run").read_metrics()
@@ -208,10 +214,11 @@ def test_a_folder_in_use_is_refused(line_dataset: Path, tmp_path: Path) -> None:
 def test_a_resume_with_another_config_names_the_keys(line_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(line_dataset, tmp_path / "run", stop_at=20)
+    memory = dataclasses.replace(CONFIG.policy.memory, hidden=(16,))
     other = dataclasses.replace(
-        CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, hidden=(16,))
+        CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, memory=memory)
     )
-    with pytest.raises(TrainingError, match=r"policy\.hidden = .*batch = 16"):
+    with pytest.raises(TrainingError, match=r"policy\.memory\.hidden = .*batch = 16"):
         train(line_dataset, tmp_path / "run", other, resume=True)
 
 

@@ -177,10 +177,10 @@ def test_modes_are_where_the_policy_puts_them(
             }
             with torch.inference_mode():
                 answer = policy(window)
-            means = answer.mode_actions[0, :, :3].numpy()
+            means = answer.mode_actions[0, :, 0, :3].numpy()
             targets.append(hand[frame] + means * [0.05, 0.04, 0.03])
             weights.append(answer.mode_weights[0].numpy())
-            closed.append(answer.gripper.probs[0].numpy())
+            closed.append(answer.gripper.probs[0, 0].numpy())
     shown = recording.rows("/world/modes", "Points3D:positions")
     assert shown.frame == list(range(10))
     assert np.array(shown.values) == pytest.approx(np.array(targets), abs=1e-5)

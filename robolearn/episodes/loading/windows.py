@@ -10,7 +10,7 @@ import torch
 
 from robolearn.episodes.dataset import Dataset, Split
 from robolearn.episodes.episode import Episode, differing_features
-from robolearn.episodes.features import ACTION, Feature
+from robolearn.episodes.features import ACTION, TASK_FEATURE, TASK_INDEX, Feature
 from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.episodes.images import Images
 from robolearn.episodes.loading.image_cache import ImageCache
@@ -69,13 +69,15 @@ class Windows:
 
     Args:
         dataset: to read.
-        inputs: names of the observation features.
+        inputs: names of the observation features; `TASK_INDEX` is the place of each episode's text
+            among ``tasks``.
         history: K, frames of observations in a window, the present one included.
         split: which side of the dataset.
         device: where the vectors are held; `to` moves the images, too.
         past_actions: P, actions before the present one in a window.
         horizon: H, actions from the present one on.
         cache: of decoded images; None decodes them each time.
+        tasks: texts that `TASK_INDEX` counts.
 
     Attributes:
         lengths: windows of each episode of the split.
@@ -97,6 +99,7 @@ class Windows:
         past_actions: int = 0,
         horizon: int = 1,
         cache: ImageCache | None = None,
+        tasks: Sequence[str] = (),
     ) -> None:
         for name, value, least in (
             ("history", history, 1),
@@ -139,7 +142,11 @@ class Windows:
             values = {
                 name: _held(episode.observations[name], feature.dtype, f"{where}, {name}")
                 for name, feature in vectors.items()
+                if name != TASK_INDEX
             }
+            if TASK_INDEX in vectors:
+                place_of_task = _task_index(episode.context.task, tasks, where)
+                values[TASK_INDEX] = np.full((len(episode), 1), place_of_task)
             values[ACTION] = _held(episode.actions, action.dtype, f"{where}, {ACTION}")
             self._packed.fill(place, values)
             if cache is None:
@@ -250,13 +257,22 @@ def history_rows(steps: int, history: int) -> Array:
 
 
 def _inputs(dataset: Dataset, names: Sequence[str]) -> dict[str, Feature]:
-    features = dataset.context.features
+    features = {**dataset.context.features, TASK_INDEX: TASK_FEATURE}
     for name in names:
         if name not in features:
             raise DatasetError(
-                f"{dataset.path} has no {name}; there are {', '.join(features) or 'none'}"
+                f"{dataset.path} has no {name}; there are "
+                f"{', '.join(dataset.context.features) or 'none'}"
             )
     return {name: features[name] for name in names}
+
+
+def _task_index(text: str, tasks: Sequence[str], where: str) -> int:
+    if text not in tasks:
+        raise DatasetError(
+            f"{where} is of the task {text!r}, which is none of {', '.join(map(repr, tasks))}"
+        )
+    return tasks.index(text)
 
 
 def _require_like(

@@ -12,6 +12,7 @@ from robolearn.shelf import STRICT
 type Count = Annotated[int, Field(ge=1)]
 type Positive = Annotated[float, Field(gt=0)]
 type Head = Literal[
+    "auto",
     "deterministic",
     "gaussian",
     "mixture",
@@ -182,7 +183,8 @@ class ActionHeadConfig:
     """From what was seen to actions.
 
     Attributes:
-        head: which it is; of the tables below, its own is used, and the gripper's.
+        head: which it is; of the tables below, its own is used, and the gripper's. ``auto`` is
+            ``categorical`` for actions that are whole numbers, and else ``mixture``.
         deterministic: one chunk and no distribution.
         gaussian: one Gaussian.
         mixture: several Gaussians.
@@ -194,7 +196,7 @@ class ActionHeadConfig:
         gripper: whether grippers are to be closed, beside any head.
     """
 
-    head: Head = "mixture"
+    head: Head = "auto"
     deterministic: DeterministicConfig = field(default_factory=DeterministicConfig)
     gaussian: GaussianConfig = field(default_factory=GaussianConfig)
     mixture: MixtureConfig = field(default_factory=MixtureConfig)

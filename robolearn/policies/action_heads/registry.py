@@ -34,17 +34,20 @@ def make_action_head(
     arm = list(action.arm)
     size = len(arm)
     whole = action.dtype.startswith("int")
-    if whole and config.head != "categorical":
+    head = config.head
+    if head == "auto":
+        head = "categorical" if whole else "mixture"
+    if whole and head != "categorical":
         raise ConfigurationError(
-            f"the head {config.head!r} is for real numbers and these actions are whole ones: "
+            f"the head {head!r} is for real numbers and these actions are whole ones: "
             "use the head 'categorical'"
         )
-    if not whole and config.head == "categorical":
+    if not whole and head == "categorical":
         raise ConfigurationError(
             f"the head 'categorical' is for whole numbers and these actions are {action.dtype}: "
             "use the head 'autoregressive', which makes bins of them"
         )
-    match config.head:
+    match head:
         case "deterministic":
             return DeterministicHead(width, horizon, size, config.deterministic)
         case "gaussian":

@@ -8,12 +8,12 @@ from typing import cast
 import torch
 from torch import nn
 
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import TASK_INDEX, Feature
 from robolearn.errors import FeatureMismatch
 from robolearn.policies.encoders.camera import CameraEncoder
 from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.encoders.state import StateEncoder
-from robolearn.policies.encoders.task_text import TASK_INDEX, TaskTextEncoder
+from robolearn.policies.encoders.task_text import TaskTextEncoder
 
 _DEPTH = "_depth"
 
@@ -101,19 +101,13 @@ class ObservationEncoder(nn.Module):
         return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
 
 
-def _is_depth(feature: Feature) -> bool:
-    return len(feature.shape) == 2 or (
-        len(feature.shape) == 3 and feature.shape[2] == 1 and not feature.is_image
-    )
-
-
 def _cameras(inputs: Mapping[str, Feature]) -> list[tuple[str | None, str | None]]:
     """Names of the colour and the depth image of each camera."""
     pairs: list[tuple[str | None, str | None]] = []
     for name, feature in inputs.items():
         if feature.is_image:
             depth = name + _DEPTH
-            if depth not in inputs or not _is_depth(inputs[depth]):
+            if depth not in inputs or not inputs[depth].is_depth:
                 pairs.append((name, None))
                 continue
             if inputs[depth].shape[:2] != feature.shape[:2]:
@@ -122,7 +116,7 @@ def _cameras(inputs: Mapping[str, Feature]) -> list[tuple[str | None, str | None
                     "colour and depth of a camera have one height and width"
                 )
             pairs.append((name, depth))
-        elif _is_depth(feature):
+        elif feature.is_depth:
             colour = inputs.get(name.removesuffix(_DEPTH))
             if not (name.endswith(_DEPTH) and colour and colour.is_image):
                 pairs.append((None, name))

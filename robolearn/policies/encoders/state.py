@@ -84,18 +84,23 @@ class StateEncoder(nn.Module):
                 f"the demonstrations have no {', '.join(missing)}, which the policy is to see; "
                 f"there are {', '.join(observations) or 'no observations'}"
             )
-        constant = self.normalizer.fit(self._vector(observations))
-        names = self._element_names()
-        varying = []
-        still = {}
-        for name in self._inputs:
-            at = [index for index, (feature, _) in enumerate(names) if feature == name]
-            still[name] = constant[at].cpu(), [names[index][1] for index in at]
-            if not still[name][0].all():
-                varying.append(name)
+        still = self._constant(observations)
+        varying = [name for name, (mask, _) in still.items() if not mask.all()]
         for name, (mask, elements) in still.items():
             others = f" (what varies: {', '.join(varying)})" if varying else ""
             require_varying(name, elements, mask, f"leave it out of the policy's inputs{others}")
+
+    def _constant(
+        self, observations: Mapping[str, torch.Tensor]
+    ) -> dict[str, tuple[torch.Tensor, list[str]]]:
+        """Fit, and tell by feature which elements are constant, and all their names."""
+        constant = self.normalizer.fit(self._vector(observations)).cpu()
+        names = self._element_names()
+        found = {}
+        for name in self._inputs:
+            at = [index for index, (feature, _) in enumerate(names) if feature == name]
+            found[name] = constant[at], [names[index][1] for index in at]
+        return found
 
     def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(B, K, D) by feature name → (B, K, ``width``)."""
@@ -128,6 +133,22 @@ class StateEncoder(nn.Module):
                 stem = elements[start].rpartition(".")[0] or "q"
                 rotated += [(name, f"{stem}.{column}") for column in _COLUMNS]
         return plain + rotated
+
+
+def constant_vectors(
+    vectors: Mapping[str, Feature], observations: Mapping[str, torch.Tensor]
+) -> list[str]:
+    """Names of the vectors from which nothing is to be learnt: they are the same in all frames.
+
+    Args:
+        vectors: by feature name.
+        observations: (N, D) all frames by feature name.
+
+    Raises:
+        DatasetError: there are no frames, or a value is not finite.
+    """
+    found = StateEncoder(vectors, EncoderConfig())._constant(observations)
+    return [name for name, (mask, _) in found.items() if mask.all()]
 
 
 def _columns_of_products() -> torch.Tensor:

@@ -7,12 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import TASK_INDEX
 from robolearn.errors import FeatureMismatch
-
-TASK_INDEX = "task_index"
-"""Which of the policy's texts holds for a frame; LeRobot's name for it."""
-TASK_FEATURE = Feature("int64", (1,), (TASK_INDEX,))
 
 
 class TaskTextEncoder(nn.Module):

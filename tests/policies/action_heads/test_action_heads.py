@@ -25,7 +25,7 @@ from robolearn.policies.action_heads.config import (
 from robolearn.policies.action_heads.gripper import GripperHead
 from robolearn.policies.action_heads.registry import make_action_head
 
-HEADS: tuple[str, ...] = get_args(Head.__value__)
+HEADS: tuple[str, ...] = tuple(name for name in get_args(Head.__value__) if name != "auto")
 WITH_DENSITY = {"gaussian", "mixture", "categorical", "autoregressive", "realnvp"}
 DENSITIES = sorted(WITH_DENSITY - {"categorical"})
 

@@ -9,13 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import TASK_FEATURE, TASK_INDEX, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
 from robolearn.policies.encoders.config import CameraConfig, EncoderConfig
 from robolearn.policies.encoders.observation import ObservationEncoder
-from robolearn.policies.encoders.task_text import TASK_FEATURE, TASK_INDEX
 
 STATE = "observation.state"
 FRONT = "observation.images.front"
