@@ -18,8 +18,10 @@ class History:
 
     def __init__(self, length: int, width: int, device: torch.device | str = "cpu") -> None:
         self._length = length
-        self._rows = torch.zeros(2, length, width, device=device)
-        self._in_order = self._rows.view(1, 2 * length, width)
+        self._rows = torch.zeros(1, 2 * length, width, device=device)
+        # Views made once: to take one costs as much as to compute with it.
+        self._places = [self._rows[:, first::length] for first in range(length)]
+        self._blocks = [self._rows[:, first : first + length] for first in range(length)]
         lacking = torch.arange(length, 0, -1)[:, None]
         self._is_pad = (torch.arange(length) < lacking).to(device)
         self.clear()
@@ -31,19 +33,19 @@ class History:
         self._count = 0
 
     def append(self, row: torch.Tensor) -> None:
-        """Add a row, (D,); the oldest is forgotten."""
-        self._rows[:, self._first] = row
+        """Add a row, (1, 1, D); the oldest is forgotten."""
+        self._places[self._first].copy_(row)
         self._first = (self._first + 1) % self._length
         self._count += 1
 
     def fill(self, row: torch.Tensor) -> None:
-        """Let all rows before the first be like this one, (D,)."""
-        self._rows[:] = row
+        """Let all rows be like this one, (1, 1, D); none counts as added."""
+        self._rows.copy_(row)
 
     @property
     def block(self) -> torch.Tensor:
         """(1, N, D), the oldest first: a view, to be used before the next row."""
-        return self._in_order[:, self._first : self._first + self._length]
+        return self._blocks[self._first]
 
     @property
     def is_pad(self) -> torch.Tensor | None:

@@ -60,19 +60,20 @@ class PolicyAgent(Agent):
         self._ensemble = (
             TemporalEnsemble(config.horizon, config.ensemble_decay) if config.ensemble else None
         )
-        self._hysteresis = GripperHysteresis(config.action.gripper)
+        self._hysteresis: GripperHysteresis[Array] = GripperHysteresis(config.action.gripper)
         self._generator = torch.Generator(self._device)
-        self._gripper_generator = torch.Generator()
+        self._random = np.random.default_rng(0)
         self._arm = np.array(schema.action.arm, dtype=np.int64)
         self._gripper = np.array(schema.action.gripper, dtype=np.int64)
         low, high = np.array(schema.action.low), np.array(schema.action.high)
         self._low, self._high = low, high
+        self._closed_and_open = high[self._gripper], low[self._gripper]
         self._dtype = np.dtype("int64" if policy.units.is_discrete else "float32")
         self._begin()
 
     def reset(self, seed: int) -> None:
         self._generator.manual_seed(seed)
-        self._gripper_generator.manual_seed(seed)
+        self._random = np.random.default_rng(seed)
         self._begin()
 
     def _begin(self) -> None:
@@ -96,7 +97,7 @@ class PolicyAgent(Agent):
             self._left -= 1
             if self._past is not None:
                 done = np.clip(action, self._low, self._high).astype(np.float32)
-                past = self._policy.units.past(torch.from_numpy(done).to(self._device))
+                past = self._policy.units.past(torch.from_numpy(done[None, None]).to(self._device))
                 self._past.append(past)
         return action
 
@@ -106,7 +107,7 @@ class PolicyAgent(Agent):
         frame = self._frame
         if self._device.type != "cpu":
             frame = {name: values.to(self._device) for name, values in frame.items()}
-        code = self._policy.encoder(frame)[0, 0]
+        code = self._policy.encoder(frame)
         if self._is_first:
             self._frames.fill(code)
             self._is_first = False
@@ -120,9 +121,9 @@ class PolicyAgent(Agent):
             None if self._past is None else self._past.is_pad,
         )
         arm = self._policy.units.arm_in_units(self._chosen(distribution))
-        self._arm_chunk: Array = arm[0].cpu().numpy()
+        self._arm_chunk: Array = arm.cpu().numpy()[0]
         if len(self._gripper):
-            self._closed_chunk: torch.Tensor = distribution.gripper.probs[0].cpu()
+            self._closed_chunk: Array = distribution.gripper.probs.cpu().numpy()[0]
         self._step, self._left = 0, self._execute
         if self._ensemble is not None:
             self._take_mean(self._ensemble)
@@ -138,23 +139,21 @@ class PolicyAgent(Agent):
         if not len(self._gripper):
             self._arm_chunk = ensemble.add(self._arm_chunk)[None]
             return
-        mean = ensemble.add(np.concatenate([self._arm_chunk, self._closed_chunk.numpy()], axis=1))
+        mean = ensemble.add(np.concatenate([self._arm_chunk, self._closed_chunk], axis=1))
         self._arm_chunk = mean[None, : len(self._arm)]
-        self._closed_chunk = torch.from_numpy(mean[None, len(self._arm) :])
+        self._closed_chunk = mean[None, len(self._arm) :]
 
     def _action(self, step: int) -> Array:
         """(A,) of that step of the chunk."""
         if not len(self._gripper):
             only_arm: Array = self._arm_chunk[step].astype(self._dtype)
             return only_arm
-        probs = self._closed_chunk[step : step + 1]
+        probs = self._closed_chunk[step]
         if self._choice == "sample":
-            closed = torch.bernoulli(probs, generator=self._gripper_generator).bool()
+            closed = self._random.random(len(probs)) < probs
         else:
             closed = self._hysteresis(probs)
         action: Array = np.empty(len(self._low), self._dtype)
         action[self._arm] = self._arm_chunk[step]
-        action[self._gripper] = np.where(
-            closed[0].numpy(), self._high[self._gripper], self._low[self._gripper]
-        )
+        action[self._gripper] = np.where(closed, *self._closed_and_open)
         return action

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from torch import nn
 from robolearn.episodes.loading.loader import Loader
 from robolearn.episodes.loading.sampling import WindowOrder
 from robolearn.episodes.loading.windows import Batch, Windows
-from robolearn.errors import ConfigurationError, TrainingError
+from robolearn.errors import ConfigurationError, DatasetError, TrainingError
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -91,13 +92,20 @@ class Learner:
         Returns:
             The losses before it, as `Policy.losses` names them: means over the batch, of all
             processes.
+
+        Raises:
+            DatasetError: on the CPU, the batch holds a value that is not finite; names the feature.
         """
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
         sums: dict[str, torch.Tensor] = {}
         for _ in range(self._config.accumulate):
             with self._accelerator.accumulate(self._objective):
-                losses = self._objective(next(self._batches))
+                batch = next(self._batches)
+                losses = self._objective(batch)
+                # Elsewhere, to look at a loss is to wait for it: cloning does it now and then.
+                if batch.actions.device.type == "cpu" and not math.isfinite(losses["total"].item()):
+                    batch.require_finite()
                 self._accelerator.backward(losses["total"])
                 if self._accelerator.sync_gradients:
                     self._accelerator.clip_grad_norm_(
@@ -111,6 +119,20 @@ class Learner:
         self.step += 1
         means = torch.stack(list(sums.values())) / self._config.accumulate
         return dict(zip(sums, self._accelerator.reduce(means, "mean"), strict=True))
+
+    def _require_same_features(self, state: dict[str, torch.Tensor]) -> None:
+        try:
+            before = PolicySchema.from_json(json.loads(bytes(state["schema"].tolist())))
+        except (KeyError, ValueError, DatasetError) as error:
+            raise TrainingError(
+                "the checkpoint does not say which features it is of; train anew"
+            ) from error
+        differences = self._policy.schema.differences(before)
+        if differences:
+            raise TrainingError(
+                f"the checkpoint is of other features: {'; '.join(differences)}; "
+                "resume on what it was begun with, or train into another folder"
+            )
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -129,6 +151,8 @@ class Learner:
             f"order.{name}": torch.tensor(value)
             for name, value in self._batches.state_dict().items()
         }
+        schema = json.dumps(self._policy.schema.to_json()).encode()
+        state["schema"] = torch.tensor(list(schema), dtype=torch.uint8)
         state["dropout"] = torch.get_rng_state()
         state["step"] = torch.tensor(self.step)
         return state
@@ -137,10 +161,11 @@ class Learner:
         """Go on from a `state_dict`; None changes nothing.
 
         Raises:
-            TrainingError: it is of another network.
+            TrainingError: it is of another network, or of other features, which are named.
         """
         if state is None:
             return
+        self._require_same_features(state)
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in _below("optimizer.", state).items():
             index, _, moment = name.partition(".")

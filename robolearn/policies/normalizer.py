@@ -90,7 +90,7 @@ class Normalizer(nn.Module):
 
     def inverse(self, normalized: torch.Tensor) -> torch.Tensor:
         """(..., D) → (..., D)."""
-        return normalized * self.scale + self.center
+        return torch.addcmul(self.center, normalized, self.scale)
 
 
 def require_varying(

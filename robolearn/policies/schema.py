@@ -118,6 +118,21 @@ class PolicySchema:
         if differences:
             raise FeatureMismatch(f"the policy does not fit {what}: {'; '.join(differences)}")
 
+    def differences(self, before: PolicySchema) -> list[str]:
+        """What is not as in an earlier schema, in words."""
+        found = [f"{name} is new" for name in self.inputs if name not in before.inputs]
+        for name, feature in before.inputs.items():
+            found += _differences(name, feature, self.inputs.get(name))
+        if not found and list(self.inputs) != list(before.inputs):
+            found.append(f"the inputs stood in the order {', '.join(before.inputs)}")
+        if self.action != before.action:
+            found.append("action has other elements, limits or scales")
+        if self.rate != before.rate:
+            found.append(f"the rate is {self.rate:g} Hz, not {before.rate:g} Hz")
+        if self.tasks != before.tasks:
+            found.append(f"the tasks were {', '.join(map(repr, before.tasks)) or 'none'}")
+        return found
+
     def to_json(self) -> dict[str, Any]:
         return {
             "inputs": {name: feature.to_json() for name, feature in self.inputs.items()},

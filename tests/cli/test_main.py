@@ -14,7 +14,7 @@ from robolearn.cli import main
 from robolearn.cli.main import COMMANDS, run
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.formats import open_dataset
-from robolearn.policies.checkpoint import save_policy
+from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
@@ -108,6 +108,9 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["evaluate", "x", "--on", "sim:lift", "--seed", "0"], "--seed: .*1000000"),
         (["record", "sim:lift", "--to", "x", "--seed", "1000000"], "--seed: .*1000000"),
         (["train", "x", "--to", "y", "--steps", "0"], "--steps: .*it is 0"),
+        (["train", "x", "--to", "y", "--policy.execute", "2"], "execute is 1 to 1, not 2"),
+        (["train", "x", "--to", "y", "--policy.action.head", "gauss"], "'gauss'"),
+        (["evaluate", "x", "--on", "sim:lift", "--actions", "best"], "'best'.*low-noise"),
         (["quickstart", "--target", "sim:fly"], "unknown target"),
     ],
 )
@@ -166,6 +169,9 @@ def test_a_gymnasium_environment_is_recorded_and_tried(
     assert run(["train", str(data), "--to", str(trained), "--steps", "2"]) == 0
     capsys.readouterr()
     evaluate = ["evaluate", str(trained), "--on", "sim:cartpole", "--episodes", "2"]
+    for actions in ("sample", "low-noise"):
+        assert run([*evaluate, "--processes", "1", "--actions", actions]) == 0
+        assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
     assert run([*evaluate, "--processes", "1"]) == 0
     assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
     assert "Return" in (trained / "report.html").read_text()
@@ -214,6 +220,20 @@ def test_train_and_its_config_as_file_and_as_options(
     assert '"observation.state.hand",' in settings
     assert (tmp_path / "second" / "report.html").is_file()
     assert "add --resume" in refused(capsys, "train", *second)
+
+
+def test_the_whole_tree_of_a_policy_is_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
+) -> None:
+    options = "--policy.action.head diffusion --policy.horizon 16 --policy.execute 8"
+    options += " --policy.memory.kind lstm --policy.memory.past-actions 2"
+    options += " --policy.action.diffusion.width 16 --policy.encoder.scaling range"
+    to = tmp_path / "run"
+    assert run(["train", str(line_dataset), "--to", str(to), *TINY, *options.split()]) == 0
+    config = load_policy(to).config
+    assert (config.horizon, config.execute, config.action.head) == (16, 8, "diffusion")
+    assert (config.memory.kind, config.memory.past_actions) == ("lstm", 2)
+    assert (config.action.diffusion.width, config.encoder.scaling) == (16, "range")
 
 
 def test_a_dataset_that_does_not_fit_the_policy_is_refused(

@@ -50,6 +50,17 @@ class Batch:
         """(B, A) what was done at the present frame."""
         return self.actions[:, 0]
 
+    def require_finite(self) -> None:
+        """Raise unless all numbers are finite.
+
+        Raises:
+            DatasetError: one is not; names the feature.
+        """
+        named = {**self.observations, ACTION: self.actions, "past actions": self.past_actions}
+        for name, values in named.items():
+            if values.is_floating_point() and not values.isfinite().all():
+                raise DatasetError(f"a batch holds a value of {name} that is not finite")
+
     def tensors(self) -> list[torch.Tensor]:
         """All that it is made of."""
         return [

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from robolearn.episodes.frames import Array
 from robolearn.policies.action_heads.config import GripperConfig
 from robolearn.policies.action_heads.padding import mean_over_steps, sum_of_steps
 
@@ -104,7 +105,7 @@ class GripperHead(nn.Module):
         return logits.float().view(len(logits), *self._shape)
 
 
-class GripperHysteresis:
+class GripperHysteresis[Values: (torch.Tensor, Array)]:
     """Keeps a gripper from chattering while its probability is about one half.
 
     An open gripper closes above one probability, and a closed one opens below another.
@@ -116,24 +117,24 @@ class GripperHysteresis:
     def __init__(self, config: GripperConfig) -> None:
         self._close_above = config.close_above
         self._open_below = config.open_below
-        self._closed: torch.Tensor | None = None
+        self._closed: Values | None = None
 
     def reset(self) -> None:
         """Forget the last state: the next is as is more probable."""
         self._closed = None
 
-    def __call__(self, probs: torch.Tensor) -> torch.Tensor:
+    def __call__(self, probs: Values) -> Values:
         """Decide one step.
 
         Args:
-            probs: (B, G) of closed.
+            probs: (..., G) of closed.
 
         Returns:
-            (B, G) bool, True where closed.
+            (..., G) bool, True where closed.
         """
         if self._closed is None:
             closed = probs > 0.5
         else:
-            closed = torch.where(self._closed, probs >= self._open_below, probs > self._close_above)
+            closed = (probs > self._close_above) | (self._closed & (probs >= self._open_below))
         self._closed = closed
         return closed

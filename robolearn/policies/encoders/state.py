@@ -39,9 +39,7 @@ class StateEncoder(nn.Module):
         FeatureMismatch: a feature is no vector.
     """
 
-    _plain: torch.Tensor
-    _ones: torch.Tensor
-    _others: torch.Tensor
+    _picked: torch.Tensor
     _columns: torch.Tensor
 
     def __init__(self, inputs: Mapping[str, Feature], config: EncoderConfig) -> None:
@@ -62,9 +60,9 @@ class StateEncoder(nn.Module):
         others = [start + other for start in starts for _, other in _PRODUCTS]
         columns = torch.block_diag(*[_columns_of_products()] * len(starts))
         self._rotations = len(starts)
-        self.register_buffer("_plain", torch.tensor(plain, dtype=torch.long), persistent=False)
-        self.register_buffer("_ones", torch.tensor(ones), persistent=False)
-        self.register_buffer("_others", torch.tensor(others), persistent=False)
+        picked = torch.tensor([*plain, *ones, *others], dtype=torch.long)
+        self._sizes = [len(plain), len(ones), len(others)]
+        self.register_buffer("_picked", picked, persistent=False)
         self.register_buffer("_columns", columns, persistent=False)
         size = len(plain) + 6 * len(starts)
         self.normalizer = Normalizer(size, config.scaling, config.least_scale)
@@ -116,9 +114,8 @@ class StateEncoder(nn.Module):
         if not self._rotations:
             return vector
         # All rotations at once: at run time the number of operations counts, not their size.
-        products = vector.index_select(-1, self._ones) * vector.index_select(-1, self._others)
-        plain = vector.index_select(-1, self._plain)
-        return torch.cat([plain, products @ self._columns], dim=-1)
+        plain, ones, others = vector.index_select(-1, self._picked).split(self._sizes, dim=-1)
+        return torch.cat([plain, (ones * others) @ self._columns], dim=-1)
 
     def _element_names(self) -> list[tuple[str, str]]:
         """Feature and element of all that `_vector` gives."""
