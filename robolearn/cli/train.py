@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Train(Command):
     """Clone a policy from demonstrations.
 
-    Example: robolearn train datasets/lift --to runs/lift --steps 2000 --policy.history 3
+    Example: robolearn train datasets/lift --to runs/lift --steps 2000 --policy.horizon 8
 
     Attributes:
         dataset: a dataset of any form.

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from robolearn.episodes.features import Feature
 from robolearn.errors import FeatureMismatch
 from robolearn.policies.encoders.config import EncoderConfig
-from robolearn.policies.encoders.state import StateEncoder
+from robolearn.policies.encoders.state import StateEncoder, constant_vectors
 
 POSE = Feature("float32", (6,), ("x", "hand.qx", "hand.qy", "hand.qz", "hand.qw", "y"))
 TOOL = Feature("float32", (4,), ("tool.qx", "tool.qy", "tool.qz", "tool.qw"))
@@ -114,3 +114,13 @@ def test_what_the_demonstrations_lack_is_named() -> None:
 def test_what_is_no_vector_is_named() -> None:
     with pytest.raises(FeatureMismatch, match=r"^grid is of shape \(2, 3, 4\)"):
         StateEncoder({"grid": Feature("float32", (2, 3, 4))}, EncoderConfig())
+
+
+def test_vectors_that_never_vary_are_found() -> None:
+    frames = observations(9, 50)
+    frames["tool"][:] = frames["tool"][0]
+    frames["pose"][:, [0, 5]] = 1.0
+    frames["pose"][:, 1:5] = torch.tensor([0.0, 0.6, 0.0, 0.8])
+    frames["pose"][::2, 1:5] *= -1  # the same rotation
+    assert constant_vectors(INPUTS, frames) == ["pose", "tool"]
+    assert constant_vectors(INPUTS, observations(9, 50)) == []
