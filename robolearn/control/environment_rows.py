@@ -20,10 +20,9 @@ def row_type(context: EpisodeContext) -> np.dtype[Any]:
     was sent (``sent``), and what it observed (``seen``, with fields as `Observation` has them).
     """
     values = [(name, feature.dtype, feature.shape) for name, feature in context.features.items()]
-    timestamps = [(name, "f8") for name in context.features]
     seen = [
         ("values", np.dtype(values, align=True)),
-        ("timestamps", np.dtype(timestamps)),
+        ("timestamps", "f8", (len(values),)),
         ("time", "f8"),
         ("reward", "f8"),
         ("reward_known", "?"),
@@ -42,49 +41,66 @@ def row_type(context: EpisodeContext) -> np.dtype[Any]:
     return np.dtype(row, align=True)
 
 
-def write_observation(
-    seen: Array, index: int, observation: Observation, features: Mapping[str, Feature]
-) -> None:
-    """Put what one environment observed into its row.
+class ObservationRows:
+    """What environments observe, one row each: written by workers, read by the caller.
 
     Args:
-        seen: (N,) the field of that name.
-        index: of the row.
-        observation: to be written.
-        features: of the observation, by name.
-
-    Raises:
-        DatasetError: a value has another shape than its feature.
-        KeyError: a value is missing.
+        rows: (N,) of `row_type`.
+        features: of an observation, by name.
     """
-    values, timestamps = seen["values"], seen["timestamps"]
-    for name, feature in features.items():
-        values[name][index] = feature.as_frame(observation.values[name])
-        timestamps[name][index] = observation.timestamps[name]
-    seen["time"][index] = observation.time
-    seen["reward"][index] = observation.reward or 0.0
-    seen["reward_known"][index] = observation.reward is not None
-    seen["success"][index] = bool(observation.success)
-    seen["success_known"][index] = observation.success is not None
-    seen["terminated"][index] = observation.terminated
 
+    def __init__(self, rows: Array, features: Mapping[str, Feature]) -> None:
+        seen = rows["seen"]
+        self._values = [(name, feature, seen["values"][name]) for name, feature in features.items()]
+        self._timestamps = seen["timestamps"]
+        self._time = seen["time"]
+        self._reward, self._reward_known = seen["reward"], seen["reward_known"]
+        self._success, self._success_known = seen["success"], seen["success_known"]
+        self._terminated = seen["terminated"]
 
-def read_observation(seen: Array, lost: Array) -> VectorObservation:
-    """A copy of what all environments observed.
+    def write(self, index: int, observation: Observation) -> None:
+        """Put down what one environment observed.
 
-    Args:
-        seen: (N,) the field of that name.
-        lost: (N,) bool.
-    """
-    values, timestamps = seen["values"], seen["timestamps"]
-    return VectorObservation(
-        values={name: values[name].copy() for name in values.dtype.names or ()},
-        timestamps={name: timestamps[name].copy() for name in timestamps.dtype.names or ()},
-        time=seen["time"].copy(),
-        reward=seen["reward"].copy(),
-        reward_known=seen["reward_known"].copy(),
-        success=seen["success"].copy(),
-        success_known=seen["success_known"].copy(),
-        terminated=seen["terminated"].copy(),
-        lost=lost.copy(),
-    )
+        Raises:
+            DatasetError: a value has another shape than its feature.
+            KeyError: a value is missing.
+        """
+        for name, feature, rows in self._values:
+            rows[index] = feature.as_frame(observation.values[name])
+        self._timestamps[index] = [observation.timestamps[name] for name, _, _ in self._values]
+        self._time[index] = observation.time
+        self._reward[index] = observation.reward or 0.0
+        self._reward_known[index] = observation.reward is not None
+        self._success[index] = bool(observation.success)
+        self._success_known[index] = observation.success is not None
+        self._terminated[index] = observation.terminated
+
+    def forget_rewards(self, which: Array) -> None:
+        """The reward of these is not known.
+
+        Args:
+            which: (N,) bool.
+        """
+        self._reward[which] = 0.0
+        self._reward_known[which] = False
+
+    def read(self, lost: Array) -> VectorObservation:
+        """A copy of all.
+
+        Args:
+            lost: (N,) bool, to go with it.
+        """
+        return VectorObservation(
+            values={name: rows.copy() for name, _, rows in self._values},
+            timestamps={
+                name: self._timestamps[:, place].copy()
+                for place, (name, _, _) in enumerate(self._values)
+            },
+            time=self._time.copy(),
+            reward=self._reward.copy(),
+            reward_known=self._reward_known.copy(),
+            success=self._success.copy(),
+            success_known=self._success_known.copy(),
+            terminated=self._terminated.copy(),
+            lost=lost.copy(),
+        )

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Literal
 
-from robolearn.control.environment_rows import write_observation
+from robolearn.control.environment_rows import ObservationRows
 from robolearn.environments.environment import Environment
 from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.errors import RobolearnError, SimulationError
@@ -27,7 +27,8 @@ def error_of(error: Exception) -> RobolearnError:
 class EnvironmentShare:
     """Some environments, which do what is asked of them one after the other.
 
-    One that raises is closed, and made anew at its next reset; the others go on.
+    One that raises is closed, and made anew at its next reset; the others go on. Call `attach` once
+    before `do`.
 
     Args:
         make_environment: makes one.
@@ -51,28 +52,32 @@ class EnvironmentShare:
             raise ValueError("a share needs an environment")
         self.context: EpisodeContext = first.context
         self.horizon: int = first.horizon
-        self._features = dict(self.context.features)
 
-    def do(self, command: Command, rows: Array) -> Failures:
-        """Do a command in each environment that is chosen, and write down what is observed then.
+    def attach(self, rows: Array) -> None:
+        """Say where commands are read and observations written.
 
         Args:
-            command: to do.
             rows: one for each environment, of `row_type`.
+        """
+        self._chosen, self._seeds = rows["chosen"], rows["seed"]
+        self._actions, self._sent = rows["action"], rows["sent"]
+        self._seen = ObservationRows(rows, self.context.features)
+
+    def do(self, command: Command) -> Failures:
+        """Do a command in each environment that is chosen, and write down what is observed then.
 
         Returns:
             What went wrong.
         """
         failures: Failures = []
-        seen = rows["seen"]
-        for index in rows["chosen"].nonzero()[0].tolist():
+        for index in self._chosen.nonzero()[0].tolist():
             try:
                 environment = self._environment(index)
                 if command == "reset":
-                    environment.reset(int(rows["seed"][index]))
+                    environment.reset(int(self._seeds[index]))
                 else:
-                    rows["sent"][index] = environment.act(rows["action"][index].copy())
-                write_observation(seen, index, environment.observe(), self._features)
+                    self._sent[index] = environment.act(self._actions[index].copy())
+                self._seen.write(index, environment.observe())
             except Exception as error:  # an environment may raise whatever its simulator does
                 failures.append((index, f"it raised {_describe(error)}"))
                 self._discard(index)

@@ -73,16 +73,22 @@ class ProcessEnvironments(WorkerEnvironments["ProcessWorker"]):
         workers = [
             ProcessWorker(make_environment, share, count) for share in shares(count, processes)
         ]
+        self._files: list[IO[bytes]] = []
         # Where this is never closed: at the end of the program, before that waits for processes.
-        util.Finalize(self, _kill, args=(workers,), exitpriority=10)
+        self._free = util.Finalize(self, _free, args=(workers, self._files), exitpriority=10)
         super().__init__(workers, time_limit, start_limit)
 
     def _new_rows(self, row: np.dtype[Any]) -> Array:
-        self._file = _nameless_file(self._count * row.itemsize)
-        return _rows(self._file.fileno(), row, self._count)
+        file = _nameless_file(self._count * row.itemsize)
+        self._files.append(file)
+        return _rows(file.fileno(), row, self._count)
 
     def _attach(self, worker: ProcessWorker) -> None:
-        worker.attach(self._file.fileno())
+        worker.attach(self._files[0].fileno())
+
+    def _end(self) -> None:
+        super()._end()
+        self._free()
 
     def _wait(self, workers: list[ProcessWorker], seconds: float) -> Sequence[ProcessWorker]:
         ended = [worker for worker in workers if worker.connection is None]
@@ -200,10 +206,10 @@ def _serve(
         with contextlib.closing(environments):
             connection.send(Made(environments.context, environments.horizon))
             file = reduction.recv_handle(connection)
-            rows = _rows(file, row_type(environments.context), count)[share]
+            environments.attach(_rows(file, row_type(environments.context), count)[share])
             os.close(file)
             while (command := connection.recv()) != "close":
-                connection.send(environments.do(command, rows))
+                connection.send(environments.do(command))
 
 
 def _nameless_file(size: int) -> IO[bytes]:
@@ -221,6 +227,8 @@ def _rows(file: int, row: np.dtype[Any], count: int) -> Array:
     return np.frombuffer(mmap.mmap(file, count * row.itemsize), row)
 
 
-def _kill(workers: Sequence[ProcessWorker]) -> None:
+def _free(workers: Sequence[ProcessWorker], files: Sequence[IO[bytes]]) -> None:
     for worker in workers:
         worker.kill()
+    for file in files:
+        file.close()

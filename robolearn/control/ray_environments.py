@@ -174,6 +174,7 @@ class _Actor:
             return error_of(error)
         self._environments = environments
         self._rows = np.zeros(count, row_type(environments.context))
+        environments.attach(self._rows)
         return Made(environments.context, environments.horizon)
 
     def do(
@@ -183,7 +184,7 @@ class _Actor:
         rows["chosen"], rows["seed"], rows["action"] = chosen, seeds, actions
         if self._environments is None:
             raise RuntimeError("the actor has no environments")
-        return self._environments.do(command, rows), rows[chosen]
+        return self._environments.do(command), rows[chosen]
 
     def close(self) -> None:
         if self._environments is not None:

@@ -12,11 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from robolearn.control.environment_rows import (
-    read_observation,
-    row_type,
-    write_observation,
-)
+from robolearn.control.environment_rows import ObservationRows, row_type
 from robolearn.control.environment_share import Command, Failures
 from robolearn.control.vector_environment import Indices, VectorEnvironment, VectorObservation
 from robolearn.episodes.frames import Array, EpisodeContext
@@ -144,6 +140,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         self._count: int = workers[-1].share.stop
         self._made: Made | None = None
         self._rows: Array
+        self._seen: ObservationRows
         self._observation: VectorObservation | None = None
         self._fresh = False
         self._begun = np.zeros(self._count, bool)
@@ -206,9 +203,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
             raise ValueError(f"the action of environment {index} is not finite: {actions[index]}")
         self._rows["action"][driven] = actions[driven]
         self._rows["sent"] = 0
-        seen = self._rows["seen"]
-        seen["reward"][self._over] = 0.0
-        seen["reward_known"][self._over] = False
+        self._seen.forget_rewards(self._over)
         self._do("act", driven)
         sent: Array = self._rows["sent"].copy()
         sent[self._lost] = 0
@@ -286,8 +281,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
             self._look()
 
     def _look(self) -> None:
-        seen = self._rows["seen"]
-        self._observation = read_observation(seen, self._lost)
+        self._observation = self._seen.read(self._lost)
         self._over |= self._observation.terminated
         self._fresh = True
 
@@ -340,6 +334,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         if self._made is None:
             self._made = made
             self._rows = self._new_rows(row_type(made.context))
+            self._seen = ObservationRows(self._rows, made.context.features)
         ours, theirs = self._made.context, made.context
         if (ours.features, ours.action) != (theirs.features, theirs.action):
             raise SimulationError(
@@ -397,12 +392,11 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         self._over[index] = self._lost[index] = True
         self._lost_episodes += 1
         _LOG.warning("the episode of environment %d is lost: %s", index, reason)
-        seen = self._rows["seen"]
         if self._observation is None:
-            seen[index] = np.zeros((), seen.dtype)
+            self._rows[index] = np.zeros((), self._rows.dtype)
         else:  # the worker may have written half of a row
             last = replace(self._observation[index], reward=None, success=None, terminated=False)
-            write_observation(seen, index, last, self._description.context.features)
+            self._seen.write(index, last)
 
     def _require_hope(self) -> None:
         """Raise if an environment fails whenever it is tried."""
