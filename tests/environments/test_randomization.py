@@ -353,7 +353,7 @@ def test_a_task_turns_kinds_on_by_name(tmp_path: Path) -> None:
     for wrong, key in (
         ("[randomization.light]", "randomization.light: unknown key"),
         ("[randomization.lights]\npositoin = 1", "randomization.lights.positoin: unknown key"),
-        ("[randomization.dynamics]\nmass = 1.5", "randomization.dynamics.mass"),
+        ("[randomization.dynamics]\nmass = 1.0", "randomization.dynamics.mass"),
         ("[randomization.textures]\npatterns = []", "randomization.textures.patterns"),
         ('[randomization.textures]\npatterns = ["dots"]', "randomization.textures.patterns"),
     ):
