@@ -125,7 +125,7 @@ def test_closing_frees_the_context(lift_task: SimTask) -> None:
     gc.collect()
     before = sum(isinstance(thing, mujoco.MjrContext) for thing in gc.get_objects())
     environment = make(lift_task, size=32)
-    renderer = environment._renderer
+    renderer = environment._world._renderer
     assert renderer is not None
     data = environment._env.sim.data._data
     environment.close()
@@ -147,8 +147,8 @@ def test_the_simulated_model_keeps_its_meshes_and_textures(lift_task: SimTask) -
     for name in ("mesh_vert", "mesh_face", "mesh_normal", "mesh_facenum", "tex_data", "tex_width"):
         np.testing.assert_array_equal(getattr(model, name), getattr(untouched, name))
     assert model.vis.quality.shadowsize == untouched.vis.quality.shadowsize > 0
-    assert environment._renderer is not None
-    drawn = environment._renderer._drawn
+    assert environment._world._renderer is not None
+    drawn = environment._world._renderer._drawn
     shown = model.geom_dataid[(model.geom_type == 7) & (model.geom_group == 1)]
     assert drawn.mesh_facenum[shown].sum() < 0.25 * model.mesh_facenum[shown].sum()
     for texture in range(model.ntex):
@@ -162,7 +162,7 @@ def test_the_simulated_model_keeps_its_meshes_and_textures(lift_task: SimTask) -
 def test_a_texture_can_be_drawn_otherwise(lift_task: SimTask) -> None:
     environment = make(lift_task)
     environment.reset(seed=0)
-    renderer = environment._renderer
+    renderer = environment._world._renderer
     assert renderer is not None
     model = environment._env.sim.model._model
     before = images(environment)["agentview"]
