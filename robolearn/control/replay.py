@@ -141,6 +141,10 @@ class Replay:
         if self._from_seed:
             if context.seed is None:
                 raise SimulationError("it does not say which seed it began with")
+            if recorded.agent == "reverse":
+                raise SimulationError(
+                    "the arm had placed its object before it began: no reset does"
+                )
             self._randomize(drawn.randomization if drawn else Randomization())
             self._environment.reset(context.seed)
             return

@@ -91,13 +91,11 @@ def test_the_same_bits_come_out(replay: Replay, seeded: Replay, recorded: Episod
 
 
 def test_the_demonstrations_that_ship(replay: Replay, lift_demonstrations: Path) -> None:
-    """They were stepped by robosuite's own code, from which ours differs in last bits."""
+    """On another machine, their last bits may differ."""
     from robolearn.episodes.formats import open_dataset
 
-    episode = open_dataset(lift_demonstrations).episode(14)
-    found = replay.episode(episode)
-    assert found.largest is not None
-    assert found.largest.size < 1e-5
+    found = replay.episode(open_dataset(lift_demonstrations).episode(14))
+    assert found.largest is None or found.largest.size < 1e-5
     assert found.own_model
 
 
