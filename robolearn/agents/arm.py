@@ -104,7 +104,7 @@ class Arm:
             turns = self._equivalent_turns(
                 turn, waypoint.symmetry or self._symmetry, _yaw(hand.rotation) - self._home
             )
-            turn = turns[variation.which(len(turns), way)]
+            turn = turns[0 if waypoint.moves else variation.which(len(turns), way)]
         turned = moved if waypoint.align else hand
         self._closest = across(way)
         self._moves = waypoint.moves

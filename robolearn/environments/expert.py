@@ -82,7 +82,7 @@ class Variation:
     """
 
     speed: tuple[Share, Share] = (0.5, 1.0)
-    noise: NotNegative = 0.25
+    noise: NotNegative = 0.2
     correlation: Positive = 0.4
     detour: Positive = 0.06
     pauses: NotNegative = 0.25
