@@ -43,7 +43,6 @@ class Waypoint:
         tolerance: metres from the waypoint at which it counts as reached.
         angle: radians of turning left at which it counts as reached; no matter where none is given.
         wait: control steps to stay once reached.
-        speed: share of the episode's speed at which it is gone to.
     """
 
     name: str
@@ -60,7 +59,6 @@ class Waypoint:
     tolerance: Positive = 0.01
     angle: Positive | None = None
     wait: Annotated[int, Field(ge=0)] = 0
-    speed: Share = 1.0
 
     __pydantic_config__ = STRICT
 
@@ -101,6 +99,7 @@ class Expert:
         symmetry: radians after which a turned object looks the same (a cube: a quarter turn).
         gain: share of the remaining way asked for in one control step.
         speed: range of the largest action, as a share of the full one; drawn anew for each episode.
+        turning: share of that for turning: quick turns near its limits entangle an arm.
         noise: standard deviation of what is added to each element of the arm's action.
         lost: metres between a hand and what it moves beyond which it begins again, with the first
             waypoint.
@@ -112,6 +111,7 @@ class Expert:
     symmetry: Positive = 6.283185307179586
     gain: Share = 0.5
     speed: tuple[Positive, Positive] = (1.0, 1.0)
+    turning: Share = 1.0
     noise: NotNegative = 0.0
     lost: Positive = 0.1
     base_yaw: tuple[float, ...] = ()
