@@ -14,6 +14,7 @@ from pydantic import Field
 from robolearn.cli.command import Command, Stopped
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
+from robolearn.environments.expert import VARIATIONS, VariationName
 
 if TYPE_CHECKING:
     from robolearn.episodes.formats.folder import FolderWriter
@@ -29,12 +30,15 @@ class Record(Command):
     Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
     counted, unless --failures.
 
-    Example: robolearn record sim:lift --by scripted --to demos --episodes 20
+    Examples: robolearn record sim:lift --by scripted --to demos --episodes 20;
+    robolearn record sim:can --by scripted --to demos --variation speed noise
 
     Attributes:
         target: what to drive: sim:NAME, or the path of a task's TOML file.
         to: folder of the dataset.
         by: who drives.
+        variation: what the scripted expert varies as people do, any of speed, noise, approach and
+            pauses, or all; recorded with each episode as the name of who drove.
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
@@ -51,6 +55,7 @@ class Record(Command):
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
     by: Literal["scripted"] = "scripted"
+    variation: tuple[VariationName | Literal["all"], ...] = ()
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
@@ -81,6 +86,8 @@ class Record(Command):
         if self.cameras:
             require_gl()
             task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
+        chosen = VARIATIONS if "all" in self.variation else self.variation
+        variation = tuple(name for name in VARIATIONS if name in chosen)
         kept = tried = 0
         with FolderWriter(self.to) as writer:
             self._tell_of_episodes_in_flight(writer)
@@ -91,8 +98,8 @@ class Record(Command):
                     closing(
                         record_episodes(
                             task,
-                            partial(ScriptedExpert, task),
-                            self.by,
+                            partial(ScriptedExpert, task, variation=variation),
+                            "+".join((self.by, *variation)),
                             seeds_after(writer, self.seed),
                             writer,
                             images=self.images,

@@ -34,8 +34,8 @@ class Waypoint:
             is, is looked at all the time.
         frame: whose axes the offset is along: the ``world``'s, or the ``object``'s that
             it is relative to.
-        align: turn about the vertical with the object, by the smallest angle that the symmetry
-            allows.
+        align: turn about the vertical with what it is relative to, by the smallest angle that the
+            symmetry allows. What is moved is put upright, too.
         turn: radians about the vertical, from above, that an aligned hand is turned on.
         tilt: the hand's orientation instead: rotation vector in rad, world frame, by which it is
             turned from pointing straight down with its x axis along the world's.
