@@ -68,6 +68,11 @@ class Arm:
                 )
         self._objects: dict[str, tuple[list[int], list[int]]] = {}
         for waypoint in self.waypoints:
+            if waypoint.align and waypoint.tilt is not None:
+                raise ShelfError(
+                    f"the waypoint {waypoint.name!r} has align and tilt: an orientation is one or "
+                    "the other"
+                )
             self._find_objects(waypoint, context)
         self._home: float | None = None
 
@@ -111,15 +116,18 @@ class Arm:
             turns = self._equivalent_turns(
                 turn, waypoint.symmetry or self._symmetry, _yaw(hand.rotation) - self._home
             )
-            turn = turns[variation.which(len(turns), way)]
-        turned = moved if waypoint.align else hand
+            turn = turns[0 if waypoint.moves else variation.which(len(turns), way)]
+        if waypoint.tilt is not None:
+            rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
+        elif waypoint.moves and waypoint.align:
+            # Upright, however it hangs in the hand.
+            rotation = Rotation.from_rotvec([0.0, 0.0, turn + _yaw(moved.rotation)])
+        else:
+            rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * hand.rotation
+        self._goal = Pose(goal, rotation)
         self._closest = across(way)
         self._moves = waypoint.moves
         self._turns_moved = waypoint.moves is not None and waypoint.align
-        rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * turned.rotation
-        if waypoint.tilt is not None:
-            rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
-        self._goal = Pose(goal, rotation)
         through = variation.detour(way)
         self._through = None if through is None else moved.position + through
         self._near = float(np.linalg.norm(way)) / 4
@@ -185,14 +193,13 @@ class Arm:
         return Pose(state[position], rotation)
 
     def _find_objects(self, waypoint: Waypoint, context: EpisodeContext) -> None:
-        needs_rotation = {
-            waypoint.relative_to: waypoint.align or waypoint.frame == "object",
-            waypoint.moves: waypoint.align,
-        }
-        for name, rotates in needs_rotation.items():
-            if name is None or name in ("world", "hand"):
+        needed = [(waypoint.moves, waypoint.align)]
+        if waypoint.relative_to not in ("world", "hand"):
+            needed.append((waypoint.relative_to, waypoint.align or waypoint.frame == "object"))
+        objects = context.features[ENVIRONMENT_STATE]
+        for name, rotates in needed:
+            if name is None:
                 continue
-            objects = context.features[ENVIRONMENT_STATE]
             found: dict[str, list[int]] = {}
             for what in ("pos", "quat"):
                 try:

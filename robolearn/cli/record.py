@@ -32,7 +32,8 @@ class Record(Command):
     Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
     counted, unless --failures.
 
-    Example: robolearn record sim:lift --by scripted --to demos --episodes 20
+    Examples: robolearn record sim:lift --by scripted --to demos --episodes 20;
+    robolearn record sim:can --by scripted --to demos --variation speed noise
 
     Attributes:
         target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.

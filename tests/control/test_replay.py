@@ -99,6 +99,11 @@ def test_the_demonstrations_that_ship(replay: Replay, lift_demonstrations: Path)
     assert found.own_model
 
 
+def test_an_episode_in_reverse_began_from_no_seed(seeded: Replay, recorded: Episode) -> None:
+    with pytest.raises(SimulationError, match="no reset does"):
+        seeded.episode(dataclasses.replace(recorded, agent="reverse"))
+
+
 def test_an_action_that_was_tampered_with(replay: Replay, recorded: Episode) -> None:
     other = with_action(recorded, 7, 2, float(-np.sign(recorded.actions[7, 2])))
     found = replay.episode(other)
