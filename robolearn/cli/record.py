@@ -32,8 +32,7 @@ class Record(Command):
     Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
     counted, unless --failures.
 
-    Examples: robolearn record sim:lift --by scripted --to demos --episodes 20;
-    robolearn record sim:can --by scripted --to demos --variation speed noise
+    Example: robolearn record sim:lift --by scripted --to demos --episodes 20
 
     Attributes:
         target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
