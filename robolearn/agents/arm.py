@@ -14,7 +14,7 @@ from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import DatasetError, ShelfError
 
-_FURTHEST_TURN = 1.8
+_FURTHEST_TURN = 1.6
 """Radians from where it began that a hand may be turned if it can choose: joints have limits."""
 
 _DOWN = Rotation.from_rotvec([np.pi, 0.0, 0.0])

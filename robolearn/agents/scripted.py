@@ -112,8 +112,7 @@ class ScriptedExpert(Agent):
     def _move(self, robot: int, error: Array, across: float) -> Array:
         most = self._speed * self._variation.speed * self._shares
         arm: Array = np.clip(self._expert.gain * error / self._full_action, -most, most)
-        if not self._variation.paused:
-            arm = self._variation.disturbed(robot, arm, across)
+        arm += self._shares * self._variation.disturbance(robot, across)
         arm += self._expert.noise * self._random.standard_normal(arm.shape)
         return arm
 

@@ -21,6 +21,7 @@ from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import ShelfError
+from robolearn.shelf import find_on_shelf
 
 HAND = (0.0, 0.0, 1.0)
 DOWN = Rotation.from_rotvec([np.pi, 0, 0])
@@ -271,16 +272,10 @@ relative_to = "cube"
 offset = [0.0, 0.0, 0.0]
 gripper = "open"
 """
-    head = load_task_text().split("[expert]")[0]
+    head = find_on_shelf("sim:lift").read_text().split("[expert]")[0]
     path.write_text(f"{head}{first}{line}\n")
     with pytest.raises(ShelfError, match=message):
         load_task(str(path))
-
-
-def load_task_text() -> str:
-    from robolearn.shelf import find_on_shelf
-
-    return find_on_shelf("sim:lift").read_text()
 
 
 def test_without_variation_it_acts_as_when_the_shipped_dataset_was_made(
