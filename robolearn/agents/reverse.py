@@ -245,10 +245,12 @@ class Retracing(Agent):
 
 
 def _required(task: SimTask) -> tuple[Reverse, Expert]:
-    if task.reverse is None or task.expert is None:
+    if task.expert is None:
+        raise ShelfError("the task has no [expert], which grasps the object first")
+    if task.reverse is None:
         raise ShelfError(
-            "the task has no [reverse] or no [expert]: only what is accomplished by picking up an "
-            "object can be demonstrated in reverse"
+            "the task has no [reverse]: only what is accomplished by picking up an object, as in "
+            "sim:lift, can be demonstrated in reverse"
         )
     return task.reverse, task.expert
 

@@ -123,8 +123,12 @@ class Record(Command):
                             break
                         if not kept and tried == _HOPELESS:
                             raise SimulationError(
-                                f"{self.by} failed in each of the first {tried} episodes: mend "
-                                "the task's [expert], or look at them with --failures"
+                                f"{self.by} failed in each of the first {tried} episodes: "
+                                + (
+                                    "chance seldom succeeds, keep them with --failures"
+                                    if self.by == "random"
+                                    else "mend the task's [expert], or look at them with --failures"
+                                )
                             )
             except KeyboardInterrupt:
                 raise Stopped(

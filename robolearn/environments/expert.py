@@ -9,9 +9,10 @@ from pydantic import Field
 
 from robolearn.shelf import STRICT
 
-type Vector3 = tuple[float, float, float]
-type Positive = Annotated[float, Field(gt=0)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type Finite = Annotated[float, Field(allow_inf_nan=False)]
+type Vector3 = tuple[Finite, Finite, Finite]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type Share = Annotated[float, Field(gt=0, le=1)]
 
 type VariationName = Literal["speed", "noise", "approach", "pauses"]

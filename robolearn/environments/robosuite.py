@@ -31,6 +31,8 @@ from robolearn.errors import SimulationError
 if TYPE_CHECKING:
     from robolearn.environments.fast_stepping import Stepping
 
+GREATEST_SEED = 2**32 - 1
+
 _GREATEST_STATE = 1e10
 """MuJoCo resets a simulation with a position or velocity beyond."""
 
@@ -74,8 +76,6 @@ class RobosuiteEnvironment(Environment):
         self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
-        self._low = np.array(self._action.low, self._action.dtype)
-        self._high = np.array(self._action.high, self._action.dtype)
         self._seed: int | None = None
         self._reward: float | None = None
         self._failed = False
@@ -97,6 +97,8 @@ class RobosuiteEnvironment(Environment):
         return self._task.simulator.horizon
 
     def reset(self, seed: int) -> None:
+        if not 0 <= seed <= GREATEST_SEED:
+            raise SimulationError(f"robosuite takes seeds from 0 to {GREATEST_SEED}, not {seed}")
         self._seed = seed
         self._reset(seed)
         self._sense()
@@ -155,12 +157,9 @@ class RobosuiteEnvironment(Environment):
         return bool(self._env._check_success()) if self._success is None else self._success
 
     def act(self, action: Array) -> Array:
-        requested = self._action.as_frame(action)
-        if not np.isfinite(requested).all():
-            raise ValueError(f"the action is not finite: {requested}")
+        sent = self._action.limited(action)
         if self._failed:
             raise ValueError("the simulation became unstable; reset the environment first")
-        sent: Array = np.minimum(np.maximum(requested, self._low), self._high)
         self._success = None
         before = self._env.sim.get_state()
         with warnings_kept():
@@ -296,6 +295,7 @@ class RobosuiteEnvironment(Environment):
         return f"{simulator.environment} with a {' and a '.join(simulator.robots)}"
 
     def _reset(self, seed: int) -> None:
+        self._world.restore()
         if self._task.randomization:
             self._world.draw(Drawn(self._task.randomization, seed))
         with numpy_seeded(seed):

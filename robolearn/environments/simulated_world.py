@@ -47,6 +47,7 @@ class SimulatedWorld:
         self._own = SimulatedModel(own, self.model)
         self._stored: SimulatedModel | None = self._own
         self._randomized = RandomizedModel(self.model)
+        self._loaded = False
 
     @property
     def model(self) -> Any:
@@ -70,6 +71,15 @@ class SimulatedWorld:
         self._randomized.draw(drawn)
         self._dress(drawn)
 
+    def restore(self) -> None:
+        """Simulate the task's own model again, where another one was loaded."""
+        if not self._loaded:
+            return
+        if not self.is_own:
+            self._compile_own()
+        self.draw(_NOTHING)
+        self._loaded = False
+
     def load(self, text: str, drawn: Drawn | None) -> None:
         """Simulate a stored model instead.
 
@@ -86,13 +96,12 @@ class SimulatedWorld:
             raise SimulationError(f"the joints differ in {', '.join(differing)}")
         xml = loadable(text, self._assets)
         text = portable(text)
+        self._loaded = True
         if self._becomes(text, drawn):
             return
         try:
             if not self.is_own and (drawn or self._own.poses_in(text) is not None):
-                self._compile(self._env.model.get_xml())
-                self._stored = self._own
-                self._make_renderer()
+                self._compile_own()
                 if self._becomes(text, drawn):
                     return
             self._compile(xml)
@@ -144,6 +153,11 @@ class SimulatedWorld:
         if warned:
             raise ValueError(warned[0])
         self._randomized = RandomizedModel(self.model)
+
+    def _compile_own(self) -> None:
+        self._compile(self._env.model.get_xml())
+        self._stored = self._own
+        self._make_renderer()
 
     def _make_renderer(self) -> None:
         cameras = self._cameras

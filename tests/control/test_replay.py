@@ -99,6 +99,13 @@ def test_the_demonstrations_that_ship(replay: Replay, lift_demonstrations: Path)
     assert found.own_model
 
 
+def test_a_simulation_that_becomes_unstable(replay: Replay, recorded: Episode) -> None:
+    states = recorded.observations["simulator_state"].copy()
+    states[0, -13:] = 1e9
+    with pytest.raises(SimulationError, match=r"frame \d+: the simulation became unstable"):
+        replay.episode(with_values(recorded, "simulator_state", states))
+
+
 def test_an_episode_in_reverse_began_from_no_seed(seeded: Replay, recorded: Episode) -> None:
     with pytest.raises(SimulationError, match="no reset does"):
         seeded.episode(dataclasses.replace(recorded, agent="reverse"))
