@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from robolearn.agents.hand import Pose
+from robolearn.agents.hand import HandSensor, Pose
 from robolearn.agents.variation import HumanVariation, across
 from robolearn.environments.expert import Expert, Waypoint
-from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
+from robolearn.episodes.features import ENVIRONMENT_STATE
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import DatasetError, ShelfError
 
@@ -60,12 +60,7 @@ class Arm:
         self._lost = expert.lost
         yaw = expert.base_yaw[robot] if expert.base_yaw else 0.0
         self._base = Rotation.from_rotvec([0.0, 0.0, yaw]) if yaw else None
-        self._hand = tuple(f"{STATE}.robot{robot}_eef_{what}" for what in ("pos", "quat"))
-        for name in self._hand:
-            if name not in context.features:
-                raise ShelfError(
-                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation]"
-                )
+        self._hand = HandSensor(robot, context)
         self._objects: dict[str, tuple[list[int], list[int]]] = {}
         for waypoint in self.waypoints:
             if waypoint.align and waypoint.tilt is not None:
@@ -95,7 +90,7 @@ class Arm:
             variation: of this episode.
             choice: among the waypoint's alternatives, from 0 to below 1.
         """
-        hand = self._hand_pose(observation)
+        hand = self._hand.pose(observation)
         if self._home is None:
             self._home = _yaw(hand.rotation)
         moved = self._pose(waypoint.moves, observation) if waypoint.moves else hand
@@ -134,7 +129,7 @@ class Arm:
 
     def remaining(self, observation: Observation) -> Remaining:
         """How far it is to the waypoint that was begun."""
-        hand = self._hand_pose(observation)
+        hand = self._hand.pose(observation)
         moved = self._pose(self._moves, observation) if self._moves else hand
         turned = moved if self._turns_moved else hand
         turn = self._goal.rotation * turned.rotation.inv()
@@ -159,11 +154,11 @@ class Arm:
 
     def stand(self, observation: Observation) -> None:
         """Take where the hand is now for where `standing` holds it."""
-        self._stand = self._hand_pose(observation)
+        self._stand = self._hand.pose(observation)
 
     def standing(self, observation: Observation) -> Array:
         """(6,) the way back to where it was to stand, as `Remaining.error`."""
-        hand = self._hand_pose(observation)
+        hand = self._hand.pose(observation)
         turn = self._stand.rotation * hand.rotation.inv()
         return self._in_base_frame(self._stand.position - hand.position, turn.as_rotvec())
 
@@ -179,10 +174,6 @@ class Arm:
         turns = [least, least - symmetry, least + symmetry]
         turns.sort(key=lambda each: abs(each) + abs(from_home + each) / 2)
         return turns[:1] + [each for each in turns[1:2] if abs(from_home + each) <= _FURTHEST_TURN]
-
-    def _hand_pose(self, observation: Observation) -> Pose:
-        position, quaternion = (observation.values[name] for name in self._hand)
-        return Pose(position.astype(np.float64), Rotation.from_quat(quaternion))
 
     def _pose(self, name: str, observation: Observation) -> Pose:
         if name == "world":
