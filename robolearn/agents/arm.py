@@ -17,6 +17,9 @@ from robolearn.errors import DatasetError, ShelfError
 _FURTHEST_TURN = 1.6
 """Radians from where it began that a hand may be turned if it can choose: joints have limits."""
 
+_BESIDE = 0.12
+"""Metres within which fingers can hit what stands beside."""
+
 _DOWN = Rotation.from_rotvec([np.pi, 0.0, 0.0])
 """A hand that points straight down."""
 
@@ -112,6 +115,9 @@ class Arm:
                 turn, waypoint.symmetry or self._symmetry, _yaw(hand.rotation) - self._home
             )
             turn = turns[0 if waypoint.moves else variation.which(len(turns), way)]
+            if waypoint.clear_of is not None:
+                beside = self._pose(waypoint.clear_of, observation).position - goal
+                turn = min(turns, key=lambda each: _opening_towards(beside, each, hand))
         if waypoint.tilt is not None:
             rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
         elif waypoint.moves and waypoint.align:
@@ -185,6 +191,8 @@ class Arm:
 
     def _find_objects(self, waypoint: Waypoint, context: EpisodeContext) -> None:
         needed = [(waypoint.moves, waypoint.align)]
+        if waypoint.clear_of is not None:
+            needed.append((waypoint.clear_of, False))
         if waypoint.relative_to not in ("world", "hand"):
             needed.append((waypoint.relative_to, waypoint.align or waypoint.frame == "object"))
         objects = context.features[ENVIRONMENT_STATE]
@@ -203,6 +211,24 @@ class Arm:
                             "objects"
                         ) from error
             self._objects[name] = found["pos"], found["quat"]
+
+
+def _opening_towards(beside: Array, turn: float, hand: Pose) -> float:
+    """How much a hand that is turned opens its fingers, along its y axis, towards what is beside.
+
+    Args:
+        beside: (3,) the way there, m.
+        turn: about the vertical, rad.
+        hand: before it is turned.
+
+    Returns:
+        0 across that way to 1 along it; 0 where nothing is near.
+    """
+    distance = across(beside)
+    if distance > _BESIDE:
+        return 0.0
+    fingers = (Rotation.from_rotvec([0.0, 0.0, turn]) * hand.rotation).apply([0.0, 1.0, 0.0])
+    return float(abs(fingers[:2] @ beside[:2]) / max(distance, 1e-9))
 
 
 def _yaw(rotation: Rotation) -> float:

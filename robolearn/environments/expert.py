@@ -39,6 +39,8 @@ class Waypoint:
             it is relative to.
         align: turn about the vertical with what it is relative to, by the smallest angle that the
             symmetry allows. What is moved is put upright, too.
+        clear_of: an object that may stand beside it: of the turns that the symmetry allows, that is
+            taken in which the fingers open across the way to it.
         turn: radians about the vertical, from above, that an aligned hand is turned on.
         tilt: the hand's orientation instead: rotation vector in rad, world frame, by which it is
             turned from pointing straight down with its x axis along the world's.
@@ -57,6 +59,7 @@ class Waypoint:
     moves: str | None = None
     frame: Literal["world", "object"] = "world"
     align: bool = False
+    clear_of: str | None = None
     turn: float = 0.0
     tilt: Vector3 | None = None
     symmetry: Positive | None = None
