@@ -47,7 +47,9 @@ def test_a_missing_file_is_named() -> None:
     [
         ("rate = 20.0", "ratte = 20.0", "ratte", r"simulator\.ratte: unknown key"),
         ("rate = 20.0", 'rate = "fast"', "rate", r"simulator\.rate: .*number.*'fast'"),
-        ("rate = 20.0", "rate = nan", "rate", r"simulator\.rate: .*greater than 0 .*nan"),
+        ("rate = 20.0", "rate = nan", "rate", r"simulator\.rate: .*finite .*nan"),
+        ("rate = 20.0", "rate = 1e9", "rate", r"simulator\.rate: .*500 .*1000000000"),
+        ("offset = [0.0, 0.0, 0.08]", "offset = [nan, 0, 1]", "offset", r"offset.*finite"),
         ("rate = 20.0", "", "[simulator]", r"simulator\.rate: is missing"),
         ("horizon = 80", "horizon = 0", "horizon", r"simulator\.horizon: .*greater.*0"),
         (

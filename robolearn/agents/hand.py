@@ -12,9 +12,6 @@ from robolearn.episodes.features import STATE
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import ShelfError
 
-_POSITION = f"{STATE}.robot0_eef_pos"
-_QUATERNION = f"{STATE}.robot0_eef_quat"
-
 
 @dataclass(frozen=True)
 class Pose:
@@ -42,6 +39,35 @@ class Pose:
         return np.concatenate([wanted.position - self.position, turn])
 
 
+class HandSensor:
+    """Where the hand of one robot is, from what is observed.
+
+    Args:
+        robot: its number.
+        context: of the environment.
+
+    Raises:
+        ShelfError: the hand is not observed.
+    """
+
+    def __init__(self, robot: int, context: EpisodeContext) -> None:
+        self._position, self._quaternion = (
+            f"{STATE}.robot{robot}_eef_{what}" for what in ("pos", "quat")
+        )
+        for name in (self._position, self._quaternion):
+            if name not in context.features:
+                raise ShelfError(
+                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation] state"
+                )
+
+    def pose(self, observation: Observation) -> Pose:
+        """Where it is now."""
+        return Pose(
+            observation.values[self._position].astype(np.float64),
+            Rotation.from_quat(observation.values[self._quaternion]),
+        )
+
+
 class Hand:
     """The hand of a task's only arm.
 
@@ -57,18 +83,13 @@ class Hand:
         controller = task.simulator.controller
         if not isinstance(controller, HandController) or len(task.simulator.robots) != 1:
             raise ShelfError("a hand is moved by the controller OSC_POSE, and by one arm")
-        for name in (_POSITION, _QUATERNION):
-            if name not in context.features:
-                raise ShelfError(f"add {name.removeprefix(f'{STATE}.')} to [observation] state")
+        self._sensor = HandSensor(0, context)
         self._full = np.asarray(controller.limits(0))
         self._action = context.action
 
     def pose(self, observation: Observation) -> Pose:
         """Where it is."""
-        return Pose(
-            observation.values[_POSITION].astype(np.float64),
-            Rotation.from_quat(observation.values[_QUATERNION]),
-        )
+        return self._sensor.pose(observation)
 
     def action(self, way: Array, *, closed: bool, speed: float = 1.0) -> Array:
         """(A,) what moves it that way.

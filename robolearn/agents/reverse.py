@@ -26,7 +26,7 @@ from robolearn.errors import DatasetError, ShelfError
 _MOST_STEPS = 100
 """Control steps for one piece of the way; more mean that something is in the way."""
 
-_HOLDING_STEPS = 8
+_HOLDING_STEPS = 6
 """For the fingers to close or to open."""
 
 _HEIGHT = 0.12
@@ -142,10 +142,11 @@ class PlacedObject(Environment):
         rising = placing.moved(random.uniform(_LEAST_RISE, _MOST_RISE))
         back = begun.moved(random.uniform(-0.03, 0.03, 3)).turned(random.uniform(-0.1, 0.1))
         middle = (rising.position + back.position) / 2 + random.uniform(-0.04, 0.04, 3)
+        down = [*self._go(placing, closed=True, speed=speed), *self._stay(closed=True)]
+        # No part of the way: a hand that waits before it grasps shows nobody when to grasp.
+        list(self._stay(closed=False))
         way = (
-            *self._go(placing, closed=True, speed=speed),
-            *self._stay(closed=True),
-            *self._stay(closed=False),
+            *down,
             *self._go(rising, closed=False, speed=speed, near=0.02),
             *self._go(Pose(middle, back.rotation), closed=False, speed=speed, near=0.03),
             *self._go(back, closed=False, speed=speed, near=0.02),
@@ -244,10 +245,12 @@ class Retracing(Agent):
 
 
 def _required(task: SimTask) -> tuple[Reverse, Expert]:
-    if task.reverse is None or task.expert is None:
+    if task.expert is None:
+        raise ShelfError("the task has no [expert], which grasps the object first")
+    if task.reverse is None:
         raise ShelfError(
-            "the task has no [reverse] or no [expert]: only what is accomplished by picking up an "
-            "object can be demonstrated in reverse"
+            "the task has no [reverse]: only what is accomplished by picking up an object, as in "
+            "sim:lift, can be demonstrated in reverse"
         )
     return task.reverse, task.expert
 

@@ -43,6 +43,7 @@ class ScriptedExpert(Agent):
             )
         self._expert = task.expert
         self._full_action = np.asarray(controller.limits(0))
+        self._shares = np.array([1.0] * 3 + [self._expert.turning] * 3)
         self._action: ActionFeature = context.action
         self._rate = context.rate
         self._variation_names = variation
@@ -96,7 +97,7 @@ class ScriptedExpert(Agent):
             remaining = arm.remaining(observation)
             ways.append((waypoint, remaining))
             error = arm.standing(observation) if paused else remaining.error
-            action[self._moving[robot]] = self._move(robot, waypoint, error, remaining.across)
+            action[self._moving[robot]] = self._move(robot, error, remaining.across)
             gripper = self._gripping[robot]
             extremes = self._action.high if waypoint.gripper == "close" else self._action.low
             action[gripper] = np.asarray(extremes)[gripper]
@@ -108,11 +109,10 @@ class ScriptedExpert(Agent):
     def _waypoint(self, arm: Arm) -> Waypoint:
         return arm.waypoints[min(self._next, len(arm.waypoints) - 1)]
 
-    def _move(self, robot: int, waypoint: Waypoint, error: Array, across: float) -> Array:
-        speed = self._speed * waypoint.speed * self._variation.speed
-        arm: Array = np.clip(self._expert.gain * error / self._full_action, -speed, speed)
-        if not self._variation.paused:
-            arm = self._variation.disturbed(robot, arm, across)
+    def _move(self, robot: int, error: Array, across: float) -> Array:
+        most = self._speed * self._variation.speed * self._shares
+        arm: Array = np.clip(self._expert.gain * error / self._full_action, -most, most)
+        arm += self._shares * self._variation.disturbance(robot, across)
         arm += self._expert.noise * self._random.standard_normal(arm.shape)
         return arm
 

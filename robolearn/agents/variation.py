@@ -70,20 +70,19 @@ class HumanVariation:
         """Whether the hands stand still now."""
         return self._steps_of_pause > 0
 
-    def disturbed(self, robot: int, action: Array, across: float) -> Array:
-        """An arm's action, (A,), with what it is not meant to do.
+    def disturbance(self, robot: int, across: float) -> Array:
+        """What an arm does now that it is not meant to, (A,), as a share of the full action.
 
         Args:
             robot: number of the arm.
-            action: (A,) what it is meant to do.
             across: metres to the waypoint, but for up and down, at the closest that the arm has
                 come. (What grows where the arm is far, would make it go farther still.)
         """
-        if "noise" not in self._names:
-            return action
         size = self._variation.noise * min(1.0, across / _CAREFUL)
-        disturbed: Array = action + size * self._disturbance[robot]
-        return disturbed
+        if "noise" not in self._names or self.paused:
+            size = 0.0
+        disturbance: Array = size * self._disturbance[robot]
+        return disturbance
 
     def detour(self, way: Array) -> Array | None:
         """Where a way leads through, (3,) from its beginning; None: straight on.

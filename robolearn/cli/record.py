@@ -14,6 +14,7 @@ from pydantic import Field
 from robolearn.cli.command import Command, Stopped
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import available_cores
+from robolearn.environments.expert import VARIATIONS, VariationName
 
 if TYPE_CHECKING:
     from robolearn.control.simulation import MakeAgent, Wrap
@@ -38,6 +39,8 @@ class Record(Command):
         to: folder of the dataset.
         by: who drives: a script that does the task, one that undoes it and is played backwards, or
             chance.
+        variation: of the task's script, as people vary: speed, noise that it corrects, approach
+            from several sides, pauses; or all. Recorded as scripted+speed+….
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
@@ -56,6 +59,7 @@ class Record(Command):
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
     by: Literal["scripted", "reverse", "random"] = "scripted"
+    variation: tuple[VariationName | Literal["all"], ...] = ()
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
     failures: bool = False
@@ -98,7 +102,7 @@ class Record(Command):
                         record_episodes(
                             task,
                             make_agent,
-                            self.by,
+                            "+".join((self.by, *self._varied)),
                             seeds_after(writer, self.seed),
                             writer,
                             images=self.images,
@@ -119,8 +123,12 @@ class Record(Command):
                             break
                         if not kept and tried == _HOPELESS:
                             raise SimulationError(
-                                f"{self.by} failed in each of the first {tried} episodes: mend "
-                                "the task's [expert], or look at them with --failures"
+                                f"{self.by} failed in each of the first {tried} episodes: "
+                                + (
+                                    "chance seldom succeeds, keep them with --failures"
+                                    if self.by == "random"
+                                    else "mend the task's [expert], or look at them with --failures"
+                                )
                             )
             except KeyboardInterrupt:
                 raise Stopped(
@@ -151,8 +159,10 @@ class Record(Command):
         from robolearn.agents.reverse import PlacedObject, Retracing
         from robolearn.agents.scripted import ScriptedExpert
         from robolearn.environments.task import SimTask
-        from robolearn.errors import ShelfError
+        from robolearn.errors import ConfigurationError, ShelfError
 
+        if self.variation and self.by != "scripted":
+            raise ConfigurationError("--variation is of the task's script: add --by scripted")
         if self.by == "random":
             return RandomAgent, None
         if not isinstance(task, SimTask) or task.expert is None:
@@ -162,7 +172,12 @@ class Record(Command):
             )
         if self.by == "reverse":
             return partial(Retracing, task), partial(PlacedObject, task)
-        return partial(ScriptedExpert, task), None
+        return partial(ScriptedExpert, task, variation=self._varied), None
+
+    @property
+    def _varied(self) -> tuple[VariationName, ...]:
+        """What is varied, each once, in the order of the names."""
+        return tuple(name for name in VARIATIONS if {name, "all"} & set(self.variation))
 
     def _tell_of_episodes_in_flight(self, writer: FolderWriter) -> None:
         for episode in writer.in_flight().values():

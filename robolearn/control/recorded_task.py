@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from robolearn.environments.gymnasium_task import GYMNASIUM_TYPE
 from robolearn.environments.robosuite_arguments import env_args
 from robolearn.environments.robosuite_import import import_robosuite
 from robolearn.environments.targets import load_target
@@ -64,6 +65,10 @@ def recorded_target(context: EpisodeContext) -> str:
             little.
         MissingDependency: robosuite is not installed.
     """
+    if context.env_args.get("type") == GYMNASIUM_TYPE:
+        raise ConfigurationError(
+            "a Gymnasium environment was recorded, whose states are not known: there is no replay"
+        )
     there = _facts(context.env_args)
     name = there.get("environment")
     if name is None:

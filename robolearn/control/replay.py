@@ -123,12 +123,16 @@ class Replay:
         self._begin(recorded, states)
         recording = self._comparable(recorded)
         found: dict[str, list[Array]] = {name: [] for name in recording}
-        for action in recorded.actions:
-            before = self._environment.observe()
+        before = self._environment.observe()
+        for frame, action in enumerate(recorded.actions):
+            if before.failed:
+                raise SimulationError(f"frame {frame}: the simulation became unstable before it")
             self._environment.act(action)
-            for name, value in self._produced(before).items():
+            after = self._environment.observe()
+            for name, value in _kept(before, after).items():
                 if name in found:
                     found[name].append(value)
+            before = after
         return self._compared(recording, found)
 
     def close(self) -> None:
@@ -141,6 +145,10 @@ class Replay:
         if self._from_seed:
             if context.seed is None:
                 raise SimulationError("it does not say which seed it began with")
+            if recorded.agent == "reverse":
+                raise SimulationError(
+                    "the arm had placed its object before it began: no reset does"
+                )
             self._randomize(drawn.randomization if drawn else Randomization())
             self._environment.reset(context.seed)
             return
@@ -164,15 +172,6 @@ class Replay:
             self._environment.close()
             self._task = replace(self._task, randomization=randomization)
             self._environment = RobosuiteEnvironment(self._task)
-
-    def _produced(self, before: Observation) -> dict[str, Array]:
-        """What a recorder would keep of the step that was just done."""
-        environment = self._environment
-        return {
-            **before.values,
-            REWARD: np.array([environment.reward]),
-            SUCCESS: np.array([environment.success]),
-        }
 
     def _comparable(self, recorded: Episode) -> dict[str, Array]:
         """(T, ...) what was recorded and comes out here, too."""
@@ -226,6 +225,15 @@ class Replay:
             return self._environment.state_names[element]
         names = self._own.features[name].names
         return names[element] if names else str(element)
+
+
+def _kept(before: Observation, after: Observation) -> dict[str, Array]:
+    """What a recorder would keep of a step."""
+    return {
+        **before.values,
+        REWARD: np.array([after.reward]),
+        SUCCESS: np.array([after.success]),
+    }
 
 
 def _distances(expected: Array, found: Array) -> Array:

@@ -201,7 +201,7 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         if broken.any():
             index = int(broken.argmax())
             raise ValueError(f"the action of environment {index} is not finite: {actions[index]}")
-        self._rows["action"][driven] = actions[driven]
+        self._rows["action"][driven] = self.context.action.limited(actions[driven])
         self._rows["sent"] = 0
         self._seen.forget_rewards(self._over)
         self._do("act", driven)

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from robolearn.shelf import STRICT
 
-type Vector3 = tuple[float, float, float]
-type Positive = Annotated[float, Field(gt=0)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type Finite = Annotated[float, Field(allow_inf_nan=False)]
+type Vector3 = tuple[Finite, Finite, Finite]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type Share = Annotated[float, Field(gt=0, le=1)]
 
 type VariationName = Literal["speed", "noise", "approach", "pauses"]
@@ -36,8 +37,10 @@ class Waypoint:
             is, is looked at all the time.
         frame: whose axes the offset is along: the ``world``'s, or the ``object``'s that
             it is relative to.
-        align: turn about the vertical with the object, by the smallest angle that the symmetry
-            allows.
+        align: turn about the vertical with what it is relative to, by the smallest angle that the
+            symmetry allows. What is moved is put upright, too.
+        clear_of: an object that may stand beside it: of the turns that the symmetry allows, that is
+            taken in which the fingers open across the way to it.
         turn: radians about the vertical, from above, that an aligned hand is turned on.
         tilt: the hand's orientation instead: rotation vector in rad, world frame, by which it is
             turned from pointing straight down with its x axis along the world's.
@@ -45,7 +48,6 @@ class Waypoint:
         tolerance: metres from the waypoint at which it counts as reached.
         angle: radians of turning left at which it counts as reached; no matter where none is given.
         wait: control steps to stay once reached.
-        speed: share of the episode's speed at which it is gone to.
     """
 
     name: str
@@ -57,13 +59,13 @@ class Waypoint:
     moves: str | None = None
     frame: Literal["world", "object"] = "world"
     align: bool = False
+    clear_of: str | None = None
     turn: float = 0.0
     tilt: Vector3 | None = None
     symmetry: Positive | None = None
     tolerance: Positive = 0.01
     angle: Positive | None = None
     wait: Annotated[int, Field(ge=0)] = 0
-    speed: Share = 1.0
 
     __pydantic_config__ = STRICT
 
@@ -85,7 +87,7 @@ class Variation:
     """
 
     speed: tuple[Share, Share] = (0.5, 1.0)
-    noise: NotNegative = 0.25
+    noise: NotNegative = 0.2
     correlation: Positive = 0.4
     detour: Positive = 0.06
     pauses: NotNegative = 0.25
@@ -104,6 +106,7 @@ class Expert:
         symmetry: radians after which a turned object looks the same (a cube: a quarter turn).
         gain: share of the remaining way asked for in one control step.
         speed: range of the largest action, as a share of the full one; drawn anew for each episode.
+        turning: share of that for turning: quick turns near its limits entangle an arm.
         noise: standard deviation of what is added to each element of the arm's action.
         lost: metres between a hand and what it moves beyond which it begins again, with the first
             waypoint.
@@ -115,6 +118,7 @@ class Expert:
     symmetry: Positive = 6.283185307179586
     gain: Share = 0.5
     speed: tuple[Positive, Positive] = (1.0, 1.0)
+    turning: Share = 1.0
     noise: NotNegative = 0.0
     lost: Positive = 0.1
     base_yaw: tuple[float, ...] = ()

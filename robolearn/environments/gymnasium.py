@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -11,16 +12,13 @@ import numpy as np
 from gymnasium import spaces
 
 from robolearn.environments.environment import Environment
-from robolearn.environments.gymnasium_task import GymnasiumTask
+from robolearn.environments.gymnasium_task import GYMNASIUM_TYPE, GymnasiumTask
 from robolearn.episodes.features import IMAGES, STATE, ActionFeature, Feature
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import MissingDependency, SimulationError
 
 CAMERA = "render"
 """What Gymnasium renders, as a camera."""
-
-_TYPE = 2
-"""robomimic's number of Gym environments."""
 
 _UNKNOWN_RATE = 1.0
 """Steps a second of an environment that names no rate."""
@@ -35,8 +33,9 @@ class GymnasiumEnvironment(Environment):
     ``observation.images.<key>``, and what ``render`` gives is ``observation.images.render``.
     Discrete actions are whole numbers, int64.
 
-    The task's horizon takes the place of the environment's own limit of time, so that
-    ``terminated`` says of the task that it is over, and never that time is.
+    The task's horizon takes the place of the environment's registered limit of time, so that
+    ``terminated`` says of the task that it is over, and not that time is, unless the environment
+    itself counts steps. An episode with a reward or an observation that is not finite has failed.
 
     Args:
         task: a registered environment.
@@ -51,7 +50,7 @@ class GymnasiumEnvironment(Environment):
         self._task = task
         self._env = _make(task)
         registered = task.gymnasium
-        limit = gymnasium.spec(_with_module(registered.id)).max_episode_steps
+        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
         horizon = registered.horizon or limit
         if horizon is None:
             raise SimulationError(
@@ -61,7 +60,11 @@ class GymnasiumEnvironment(Environment):
         self._horizon = horizon
         rate = registered.rate or self._env.metadata.get("render_fps")
         self._rate = float(rate or _UNKNOWN_RATE)
-        self._features = dict(_observation_features(self._env.observation_space, registered.id))
+        self._features: dict[str, Feature] = {}
+        for name, feature in _observation_features(self._env.observation_space, registered.id):
+            if name in self._features:
+                raise SimulationError(f"{registered.id} observes {name} twice")
+            self._features[name] = feature
         for name in task.cameras.names:
             if name != CAMERA:
                 raise SimulationError(
@@ -75,6 +78,7 @@ class GymnasiumEnvironment(Environment):
         self._reward: float | None
         self._success: bool | None
         self._over: bool
+        self._failed: bool
         self._steps: int
         self._begin(seed=0)
 
@@ -89,7 +93,7 @@ class GymnasiumEnvironment(Environment):
             env_args={
                 "env_name": registered.id,
                 "env_version": gymnasium.__version__,
-                "type": _TYPE,
+                "type": GYMNASIUM_TYPE,
                 "env_kwargs": registered.options,
             },
             seed=self._seed,
@@ -121,40 +125,55 @@ class GymnasiumEnvironment(Environment):
             reward=self._reward,
             success=self._success,
             terminated=self._over,
+            failed=self._failed,
         )
 
     def act(self, action: Array) -> Array:
-        if self._over:
+        if self._over or self._failed:
             raise ValueError("the episode is over; reset the environment first")
-        requested = np.asarray(action, np.float64)
-        if requested.shape != self._action.shape:
-            raise ValueError(
-                f"an action of shape {requested.shape} does not fit {self._action.shape}"
+        sent = self._action.limited(action)
+        with self._blamed():
+            latest, reward, terminated, truncated, info = self._env.step(
+                _to_gymnasium(self._env.action_space, sent)
             )
-        if not np.isfinite(requested).all():
-            raise ValueError(f"the action is not finite: {requested}")
-        sent = np.clip(requested, self._action.low, self._action.high)
-        if self._action.dtype == "int64":
-            sent = np.rint(sent)
-        sent = sent.astype(self._action.dtype)
-        self._latest, reward, terminated, truncated, info = self._env.step(
-            _to_gymnasium(self._env.action_space, sent)
-        )
-        self._reward = float(reward)
+            self._reward = float(reward)
+            self._failed = not (np.isfinite(self._reward) and self._is_finite(latest))
+        self._steps += 1
+        if self._failed:
+            self._reward, self._success = 0.0, False
+            return sent
+        self._latest = latest
         self._success = _success(info)
         self._over = bool(terminated or truncated)
-        self._steps += 1
         return sent
 
     def close(self) -> None:
         self._env.close()
 
     def _begin(self, seed: int) -> None:
-        self._latest, info = self._env.reset(seed=seed)
+        with self._blamed():
+            self._latest, info = self._env.reset(seed=seed)
+            if not self._is_finite(self._latest):
+                raise ValueError("what it observes after its reset is not finite")
         self._steps = 0
         self._reward = None
         self._success = _success(info)
-        self._over = False
+        self._over = self._failed = False
+
+    def _is_finite(self, observed: Any) -> bool:
+        values = _observed(self._env.observation_space, observed)
+        return all(np.isfinite(value).all() for _, value in values)
+
+    @contextlib.contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """Say which environment it was that raised."""
+        try:
+            yield
+        except Exception as error:  # environments raise what they like
+            raise SimulationError(
+                f"{self._task.gymnasium.id} raised {type(error).__name__}: "
+                f"{' '.join(str(error).split())}"
+            ) from error
 
     def _picture(self) -> Array:
         """(height, width, 3) uint8."""
@@ -292,7 +311,9 @@ def _range(space: Space) -> tuple[Array, Array, str]:
 def _to_gymnasium(space: Space, action: Array) -> Any:
     if isinstance(space, spaces.Discrete):
         return space.dtype.type(action[0])
-    return action.reshape(space.shape or ()).astype(space.dtype)
+    shaped: Any = action.reshape(space.shape or ()).astype(space.dtype)
+    # In single precision a limit may be rounded up.
+    return np.clip(shaped, space.low, space.high) if isinstance(space, spaces.Box) else shaped
 
 
 def _success(info: Mapping[str, Any]) -> bool | None:

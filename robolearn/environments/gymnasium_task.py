@@ -8,6 +8,9 @@ from robolearn.environments.expert import Positive
 from robolearn.environments.task import Cameras, Count, Quality
 from robolearn.shelf import STRICT
 
+GYMNASIUM_TYPE = 2
+"""robomimic's number of Gym environments, ``type`` in ``env_args``."""
+
 
 @dataclass(frozen=True)
 class Registered:

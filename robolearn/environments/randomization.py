@@ -13,6 +13,7 @@ from robolearn.errors import SimulationError
 from robolearn.shelf import STRICT
 
 type Share = Annotated[float, Field(ge=0, le=1)]
+type Part = Annotated[float, Field(ge=0, le=0.9)]
 type Metres = Annotated[float, Field(ge=0, le=10)]
 type Radians = Annotated[float, Field(ge=0, le=np.pi)]
 type Degrees = Annotated[float, Field(ge=0, le=45)]
@@ -90,11 +91,11 @@ class Dynamics:
         friction_loss: share, at most, of each joint's dry friction.
     """
 
-    mass: Share = 0.1
-    friction: Share = 0.2
-    damping: Share = 0.2
-    armature: Share = 0.2
-    friction_loss: Share = 0.2
+    mass: Part = 0.1
+    friction: Part = 0.2
+    damping: Part = 0.2
+    armature: Part = 0.2
+    friction_loss: Part = 0.2
 
     __pydantic_config__ = STRICT
 

@@ -58,12 +58,14 @@ class RandomizedModel:
         self._model = model
         self._own = {name: getattr(model, name).copy() for name in (*_PLACES, *WRITTEN, *_DERIVED)}
         self._mean_inertia = float(model.stat.meaninertia)
+        self._randomized = False
 
     def restore(self) -> None:
         """Give the model its own values back."""
         for name, own in self._own.items():
             getattr(self._model, name)[:] = own
         self._model.stat.meaninertia = self._mean_inertia
+        self._randomized = False
 
     def draw(self, drawn: Drawn) -> None:
         """Make the model one of its worlds. The same one is the same to the last bit.
@@ -73,6 +75,7 @@ class RandomizedModel:
         """
         self.restore()
         randomization = drawn.randomization
+        self._randomized = bool(randomization)
         if randomization.textures:
             self._draw_colours(randomization.textures, _generator(drawn.seed, "textures"))
         if randomization.lights:
@@ -88,6 +91,8 @@ class RandomizedModel:
         Args:
             xml: MJCF of the model's own values, as MuJoCo saved it.
         """
+        if not self._randomized:
+            return xml  # what a task changes by itself (marks that are wiped off) is no world
         changed = {name: _rows(getattr(self._model, name) != self._own[name]) for name in WRITTEN}
         return with_values(xml, self._model, {k: rows for k, rows in changed.items() if rows})
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robolearn.environments.borrowed import nothing_drawn, numpy_seeded, warnings_kept
 from robolearn.environments.environment import Environment
 from robolearn.environments.observables import Observables
-from robolearn.environments.randomization import Drawn, Randomization
-from robolearn.environments.randomized_model import RandomizedModel, dress
-from robolearn.environments.rendering import CameraRenderer, require_gl
+from robolearn.environments.randomization import Drawn
+from robolearn.environments.rendering import require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
-from robolearn.environments.simulated_model import SimulatedModel, place_bodies, state_names
-from robolearn.environments.stored_model import joint_names, loadable
+from robolearn.environments.simulated_model import state_names
+from robolearn.environments.simulated_world import MODEL_SEED, SimulatedWorld
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
     ENVIRONMENT_STATE,
@@ -28,17 +25,13 @@ from robolearn.episodes.features import (
     STATE,
     Feature,
 )
-from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import SimulationError
 
 if TYPE_CHECKING:
     from robolearn.environments.fast_stepping import Stepping
 
-_MODEL_SEED = 0
-"""robosuite draws object sizes when it builds a model: one seed, one model in every process."""
-
-_NOTHING_DRAWN = Drawn(Randomization(), 0)
+GREATEST_SEED = 2**32 - 1
 
 _GREATEST_STATE = 1e10
 """MuJoCo resets a simulation with a position or velocity beyond."""
@@ -66,7 +59,7 @@ class RobosuiteEnvironment(Environment):
             _require_known("robot", robot, robosuite.ALL_ROBOTS)
         self._env_args = env_args(task, robosuite.__version__)
         try:
-            with _numpy_seeded(_MODEL_SEED):
+            with numpy_seeded(MODEL_SEED):
                 self._env = robosuite.make(
                     **self._env_args["env_kwargs"] | {"env_name": simulator.environment}
                 )
@@ -74,14 +67,8 @@ class RobosuiteEnvironment(Environment):
             raise SimulationError(
                 f"robosuite cannot make {simulator.environment}: {error}"
             ) from error
-        self._assets = Path(robosuite.__file__).parent / "models" / "assets"
-        self._renderer: CameraRenderer | None = None
-        self._make_renderer()
-        own = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
-        self._joint_names = joint_names(own)
-        self._own = SimulatedModel(own, self._model)
-        self._simulated: SimulatedModel | None = self._own
-        self._world = RandomizedModel(self._model)
+        assets = Path(robosuite.__file__).parent / "models" / "assets"
+        self._world = SimulatedWorld(self._env, task.cameras, assets)
         self._reset(seed=0)
         self._observables = self._asked_for()
         self._success: bool | None = None
@@ -89,8 +76,6 @@ class RobosuiteEnvironment(Environment):
         self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
-        self._low = np.array(self._action.low, self._action.dtype)
-        self._high = np.array(self._action.high, self._action.dtype)
         self._seed: int | None = None
         self._reward: float | None = None
         self._failed = False
@@ -103,7 +88,7 @@ class RobosuiteEnvironment(Environment):
             task=self._task.text,
             rate=self._task.simulator.rate,
             env_args=self._env_args,
-            model_file=self._model_file(),
+            model_file=self._world.text,
             seed=self._seed,
         )
 
@@ -112,6 +97,8 @@ class RobosuiteEnvironment(Environment):
         return self._task.simulator.horizon
 
     def reset(self, seed: int) -> None:
+        if not 0 <= seed <= GREATEST_SEED:
+            raise SimulationError(f"robosuite takes seeds from 0 to {GREATEST_SEED}, not {seed}")
         self._seed = seed
         self._reset(seed)
         self._sense()
@@ -157,10 +144,7 @@ class RobosuiteEnvironment(Environment):
         Raises:
             SimulationError: the task has no such camera.
         """
-        camera = name.removeprefix(f"{IMAGES}.")
-        if self._renderer is None or camera not in self._task.cameras.names:
-            raise SimulationError(f"the task has no camera {camera!r}")
-        return self._renderer.image(self._env.sim.data._data, camera)
+        return self._world.image(name.removeprefix(f"{IMAGES}."))
 
     @property
     def reward(self) -> float | None:
@@ -173,15 +157,12 @@ class RobosuiteEnvironment(Environment):
         return bool(self._env._check_success()) if self._success is None else self._success
 
     def act(self, action: Array) -> Array:
-        requested = self._action.as_frame(action)
-        if not np.isfinite(requested).all():
-            raise ValueError(f"the action is not finite: {requested}")
+        sent = self._action.limited(action)
         if self._failed:
             raise ValueError("the simulation became unstable; reset the environment first")
-        sent: Array = np.minimum(np.maximum(requested, self._low), self._high)
         self._success = None
         before = self._env.sim.get_state()
-        with _warnings_kept():
+        with warnings_kept():
             self._reward = float(self._stepping.step(sent.astype(np.float64)))
         if any(alarm.number for alarm in self._alarms):
             self._break_off(before)
@@ -216,29 +197,12 @@ class RobosuiteEnvironment(Environment):
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
-        what = f"the stored model is none of {self._what}"
-        joints = joint_names(model_file)
-        if joints != self._joint_names:
-            differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
-            raise SimulationError(f"{what}: the joints differ in {', '.join(differing)}")
-        xml = loadable(model_file, self._assets)
-        text = portable(model_file)
         self._seed = None
-        if self._becomes(text, drawn):
-            return
         try:
-            if self._simulated is not self._own and (drawn or self._own.poses_in(text) is not None):
-                self._compile(self._env.model.get_xml())
-                self._simulated = self._own
-                self._make_renderer()
-                if self._becomes(text, drawn):
-                    return
-            self._compile(xml)
-        except Exception as error:  # MuJoCo and robosuite raise what they come across
-            raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
-        self._simulated = SimulatedModel(text, self._model)
-        self._make_renderer()
-        self._dress(drawn)
+            self._world.load(model_file, drawn)
+        except SimulationError as error:
+            raise SimulationError(f"the stored model is none of {self._what}: {error}") from error
+        self._get_ready()
 
     def reset_to(self, state: Array) -> None:
         """Begin an episode in the state that a recorded one began in, in the model loaded.
@@ -254,7 +218,7 @@ class RobosuiteEnvironment(Environment):
         """
         self._require_state(state)
         env = self._env
-        with _deterministic(env), _numpy_seeded(_MODEL_SEED):
+        with nothing_drawn(env), numpy_seeded(MODEL_SEED):
             env.reset()
         simulation = env.sim
         simulation.set_state_from_flattened(state)
@@ -284,7 +248,7 @@ class RobosuiteEnvironment(Environment):
             # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
             # beginning of the next one: what was sensed then was one substep old, but the joints.
             _move(simulation, -self._env.model_timestep)
-        with _warnings_kept():
+        with warnings_kept():
             simulation.step1()
         simulation.set_state_from_flattened(state)
         self._env.cur_time = float(state[0])
@@ -297,12 +261,12 @@ class RobosuiteEnvironment(Environment):
     @property
     def has_own_model(self) -> bool:
         """Whether the model is the task's own, with its bodies where they may be."""
-        return self._simulated is self._own
+        return self._world.is_own
 
     @property
     def state_names(self) -> list[str]:
         """(S,) what the elements of ``simulator_state`` are, in words."""
-        return state_names(self._model)
+        return state_names(self._world.model)
 
     def begin_here(self) -> None:
         """Let the episode begin now, at time zero, as if the reset had led to this state."""
@@ -313,47 +277,8 @@ class RobosuiteEnvironment(Environment):
         self._seed = seed
 
     def close(self) -> None:
-        self._close_renderer()
+        self._world.close()
         self._env.close()
-
-    @property
-    def _model(self) -> Any:
-        """The compiled ``mujoco.MjModel``."""
-        return self._env.sim.model._model
-
-    def _compile(self, xml: str) -> None:
-        """Simulate this model, at rest."""
-        self._simulated = None
-        self._close_renderer()
-        with _numpy_seeded(_MODEL_SEED), _references_renewed(self._env), _warnings_kept() as warned:
-            self._env.reset_from_xml_string(xml)
-        self._get_ready()
-        if warned:
-            raise ValueError(warned[0])
-        self._world = RandomizedModel(self._model)
-
-    def _model_file(self) -> str | None:
-        """The model as it is simulated now."""
-        if self._simulated is None:
-            return None
-        return self._world.text(self._simulated.text_of(self._model))
-
-    def _becomes(self, text: str, drawn: Drawn | None) -> bool:
-        """Whether the model that is simulated is a stored one, drawn so and its bodies moved.
-
-        It is left so if it is.
-        """
-        simulated = self._simulated
-        if simulated is self._own:
-            self._world.draw(drawn or _NOTHING_DRAWN)
-            if drawn is not None:
-                simulated = SimulatedModel(self._world.text(self._own.xml), self._model)
-        poses = None if simulated is None else simulated.poses_in(text)
-        if poses is None:
-            return False
-        place_bodies(self._model, poses)
-        self._dress(drawn)
-        return True
 
     def _require_state(self, state: Array) -> None:
         expected = self._features[SIMULATOR_STATE].shape
@@ -369,28 +294,11 @@ class RobosuiteEnvironment(Environment):
         simulator = self._task.simulator
         return f"{simulator.environment} with a {' and a '.join(simulator.robots)}"
 
-    def _make_renderer(self) -> None:
-        cameras = self._task.cameras
-        if cameras.names:
-            self._renderer = CameraRenderer(
-                self._model, cameras.names, cameras.height, cameras.width, cameras.quality
-            )
-
-    def _dress(self, drawn: Drawn | None) -> None:
-        if self._renderer is not None:
-            dress(self._renderer, self._model, drawn or _NOTHING_DRAWN)
-
-    def _close_renderer(self) -> None:
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
-
     def _reset(self, seed: int) -> None:
+        self._world.restore()
         if self._task.randomization:
-            drawn = Drawn(self._task.randomization, seed)
-            self._world.draw(drawn)
-            self._dress(drawn)
-        with _numpy_seeded(seed):
+            self._world.draw(Drawn(self._task.randomization, seed))
+        with numpy_seeded(seed):
             self._env.reset()
         self._get_ready()
 
@@ -487,56 +395,6 @@ def _move(simulation: Any, seconds: float) -> None:
     )
 
 
-@contextlib.contextmanager
-def _warnings_kept() -> Iterator[list[str]]:
-    """What MuJoCo warns of, which it would write into a file in the working folder."""
-    import mujoco
-
-    before = mujoco.get_mju_user_warning()
-    warned: list[str] = []
-    mujoco.set_mju_user_warning(warned.append)
-    try:
-        yield warned
-    finally:
-        mujoco.set_mju_user_warning(before)
-
-
-@contextlib.contextmanager
-def _references_renewed(env: Any) -> Iterator[None]:
-    """Let robosuite's sensors refer to the model that is loaded meanwhile, not to the one before.
-
-    robosuite does so only where it builds a new model for each episode.
-    """
-    hard_reset = env.hard_reset
-    env.hard_reset = True
-    try:
-        yield
-    finally:
-        env.hard_reset = hard_reset
-        env.deterministic_reset = False  # robosuite leaves it on where the model does not load
-
-
-@contextlib.contextmanager
-def _deterministic(env: Any) -> Iterator[None]:
-    """Let robosuite's resets draw nothing, and build no model anew."""
-    env.deterministic_reset = True
-    try:
-        yield
-    finally:
-        env.deterministic_reset = False
-
-
 def _require_known(kind: str, name: str, known: Any) -> None:
     if name not in known:
         raise SimulationError(f"unknown {kind} {name!r}; robosuite has {', '.join(sorted(known))}")
-
-
-@contextlib.contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """robosuite draws from NumPy's global generator; leave it as it was found."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002

@@ -10,8 +10,11 @@ from pydantic import Field
 
 from robolearn.environments.expert import Expert, Positive
 from robolearn.environments.randomization import Randomization
-from robolearn.shelf import STRICT, find_on_shelf, read_toml
+from robolearn.errors import ShelfError
+from robolearn.shelf import STRICT, find_on_shelf, read_toml, table_names
 
+type Rate = Annotated[float, Field(ge=0.1, le=500)]
+"""Hz; robosuite's physics takes 500 steps a second."""
 type Count = Annotated[int, Field(ge=1)]
 type Quality = Literal["fast", "full"]
 """How cameras are rendered: for training, or for pictures."""
@@ -72,7 +75,7 @@ class Simulator:
 
     environment: str
     robots: Annotated[tuple[str, ...], Field(min_length=1)]
-    rate: Positive
+    rate: Rate
     horizon: Count
     controller: Annotated[HandController | JointController, Field(discriminator="type")]
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
@@ -168,6 +171,11 @@ def load_task(target: str) -> SimTask:
     """The task that ``sim:NAME`` or the path of a TOML file names.
 
     Raises:
-        ShelfError: there is none, or its file is broken.
+        ShelfError: there is none, its file is broken, or it is no robosuite task.
     """
+    if target.startswith("gym:") or "gymnasium" in table_names(find_on_shelf(target)):
+        raise ShelfError(
+            f"{target} is a Gymnasium environment, whose states are not recorded: it can neither "
+            "be replayed nor played back"
+        )
     return read_toml(Path(find_on_shelf(target)), SimTask)

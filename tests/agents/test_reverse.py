@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from robolearn.agents.reverse import PlacedObject, Retracing
 from robolearn.control.loop import run_episode
+from robolearn.control.simulation import record_episodes
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import Reverse, SimTask, load_task
 from robolearn.episodes.features import ENVIRONMENT_STATE, SIMULATOR_STATE
+from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome, Step
 from robolearn.errors import ShelfError
 
@@ -133,6 +137,25 @@ def test_an_object_out_of_reach_fails_before_the_first_step(lift_task: SimTask) 
         driven.environment.close()
     assert (outcome.steps, outcome.success_at_end, outcome.ended) == (0, False, "failed")
     assert seen.steps == []
+
+
+def test_a_failed_placing_is_never_kept(lift_task: SimTask, tmp_path: Path) -> None:
+    task = dataclasses.replace(lift_task, reverse=Reverse("cube", (0.6, 0.7), (0.6, 0.7)))
+    with FolderWriter(tmp_path / "d") as writer:
+        results = list(
+            record_episodes(
+                task,
+                partial(Retracing, task),
+                "reverse",
+                [0],
+                writer,
+                keep=lambda outcome: True,
+                processes=1,
+                wrap=partial(PlacedObject, task),
+            )
+        )
+        assert [result.kept for result in results] == [False]
+        assert len(writer) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robolearn import __version__
@@ -156,6 +157,25 @@ def test_an_output_folder_in_use_is_refused(
     arguments = [str(lift_demonstrations) if part == "DATASET" else part for part in command]
     assert f"{tmp_path} is in use" in refused(capsys, *arguments, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_script_varies_as_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plain = ["record", "sim:lift", "--episodes", "1", "--processes", "1", "--failures", "--to"]
+    actions = {}
+    for name, options in {"no": [], "two": ["pauses", "speed"], "all": ["all"]}.items():
+        variation = ["--variation", *options] if options else []
+        assert run([*plain, str(tmp_path / name), *variation]) == 0
+        episode = open_dataset(tmp_path / name).episode(0)
+        actions[name] = episode.actions
+        assert episode.agent == {
+            "no": "scripted",
+            "two": "scripted+speed+pauses",
+            "all": "scripted+speed+noise+approach+pauses",
+        }.get(name)
+    assert not np.array_equal(actions["no"], actions["two"])
+    assert not np.array_equal(actions["two"], actions["all"])
+    assert run([*plain, str(tmp_path / "x"), "--by", "random", "--variation", "all"]) == 2
+    assert "add --by scripted" in capsys.readouterr().err
 
 
 def test_a_gymnasium_environment_is_recorded_and_tried(

@@ -31,6 +31,7 @@ from robolearn.control.process_environments import ProcessEnvironments
 from robolearn.control.ray_environments import RayEnvironments
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.control.worker_environments import ATTEMPTS
+from robolearn.environments.targets import load_target, make_environment
 from robolearn.errors import MissingDependency, SimulationError
 
 POSITION = "observation.state.position"
@@ -257,6 +258,17 @@ def test_ray_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def pair() -> Iterator[VectorEnvironment]:
     with ProcessEnvironments(ToyEnvironment, 2, 1) as environments:
         yield environments
+
+
+def test_whole_numbers_are_rounded_as_a_single_environment_does() -> None:
+    make = partial(make_environment, load_target("gym:CartPole-v1"))
+    alone = make()
+    alone.reset(3)
+    with ProcessEnvironments(make, 1, 1) as environments:
+        environments.reset([3])
+        assert environments.act(np.array([[0.7]])) == alone.act(np.array([0.7])) == 1
+        seen, expected = environments.observe()[0].values, alone.observe().values
+        assert np.array_equal(seen["observation.state"], expected["observation.state"])
 
 
 @pytest.mark.parametrize(("order", "how"), [(TERMINATE, "terminated"), (FAIL, "failed")])

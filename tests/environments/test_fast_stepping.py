@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robolearn.environments import robosuite as simulated
+from robolearn.environments.borrowed import numpy_seeded
 from robolearn.environments.fast_stepping import (
     FastStepping,
     NotCovered,
@@ -38,7 +38,7 @@ def make(task: str = "Lift", robot: str = "Panda", kind: str = "OSC_POSE", **opt
         arm = CONTROLLERS[kind] | {"type": kind, "gripper": arm["gripper"]}
     controller["body_parts"] = {"right": arm | options.pop("arm", {})}
     arms = 2 if task.startswith("TwoArm") else 1
-    with simulated._numpy_seeded(0):
+    with numpy_seeded(0):
         return robosuite.make(
             env_name=task,
             robots=[robot] * arms,
@@ -53,7 +53,7 @@ def make(task: str = "Lift", robot: str = "Panda", kind: str = "OSC_POSE", **opt
 
 
 def reset(env: Any, seed: int = 5) -> Any:
-    with simulated._numpy_seeded(seed):
+    with numpy_seeded(seed):
         env.reset()
     return stepping_of(env)
 

@@ -181,10 +181,60 @@ def test_what_gymnasium_does_not_know_is_refused() -> None:
         make("CartPolle-v1")
     with pytest.raises(SimulationError, match="unexpected keyword"):
         make("CartPole-v1", gravity_of_the_moon=True)
+    assert (
+        GymnasiumEnvironment(
+            GymnasiumTask("any", Registered("gymnasium.envs.classic_control:CartPole-v1"))
+        ).horizon
+        == 500
+    )
     with pytest.raises(MissingDependency, match="not_there"):
         make("not_there/Task-v0")
     with pytest.raises(SimulationError, match="no limit of time"):
         make("Blackjack-v1")
+
+
+def test_numbers_that_are_not_finite_end_the_episode_as_failed(make: Any) -> None:
+    environment = make()
+    raw = environment._env.unwrapped
+    step = raw.step
+    for broken in (
+        lambda action: (step(action)[0] * np.nan, 1.0, False, False, {}),
+        lambda action: (step(action)[0], np.inf, False, False, {}),
+    ):
+        environment.reset(1)
+        before = environment.observe()
+        raw.step = broken
+        environment.act(np.zeros(2))
+        after = environment.observe()
+        assert (after.failed, after.success, after.reward) == (True, False, 0.0)
+        state = "observation.state"
+        assert np.array_equal(after.values[state], before.values[state])
+        with pytest.raises(ValueError, match="over"):
+            environment.act(np.zeros(2))
+
+
+def test_what_an_environment_raises_is_its_own(make: Any) -> None:
+    environment = make()
+
+    def broken(action: Any) -> Any:
+        raise RuntimeError("the cart\nfell off")
+
+    environment._env.unwrapped.step = broken
+    with pytest.raises(
+        SimulationError, match=r"Everything-v0 raised RuntimeError: the cart fell off"
+    ):
+        environment.act(np.zeros(2))
+
+
+def test_features_of_one_name_are_refused(make: Any) -> None:
+    with pytest.raises(SimulationError, match=r"observes observation\.state\.a\.b twice"):
+        make(spaces.Dict({"a.b": BOX, "a": spaces.Dict({"b": BOX})}))
+
+
+def test_a_limit_is_not_passed_by_rounding(make: Any) -> None:
+    environment = make(driven=spaces.Box(-0.1, 0.1, (2,), np.float64))
+    environment.act(np.ones(2))  # the environment looks whether it may be so
+    assert environment._env.unwrapped.actions[-1].max() == 0.1
 
 
 def test_a_namespace_is_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +125,7 @@ def test_closing_frees_the_context(lift_task: SimTask) -> None:
     gc.collect()
     before = sum(isinstance(thing, mujoco.MjrContext) for thing in gc.get_objects())
     environment = make(lift_task, size=32)
-    renderer = environment._renderer
+    renderer = environment._world._renderer
     assert renderer is not None
     data = environment._env.sim.data._data
     environment.close()
@@ -146,8 +147,8 @@ def test_the_simulated_model_keeps_its_meshes_and_textures(lift_task: SimTask) -
     for name in ("mesh_vert", "mesh_face", "mesh_normal", "mesh_facenum", "tex_data", "tex_width"):
         np.testing.assert_array_equal(getattr(model, name), getattr(untouched, name))
     assert model.vis.quality.shadowsize == untouched.vis.quality.shadowsize > 0
-    assert environment._renderer is not None
-    drawn = environment._renderer._drawn
+    assert environment._world._renderer is not None
+    drawn = environment._world._renderer._drawn
     shown = model.geom_dataid[(model.geom_type == 7) & (model.geom_group == 1)]
     assert drawn.mesh_facenum[shown].sum() < 0.25 * model.mesh_facenum[shown].sum()
     for texture in range(model.ntex):
@@ -161,7 +162,7 @@ def test_the_simulated_model_keeps_its_meshes_and_textures(lift_task: SimTask) -
 def test_a_texture_can_be_drawn_otherwise(lift_task: SimTask) -> None:
     environment = make(lift_task)
     environment.reset(seed=0)
-    renderer = environment._renderer
+    renderer = environment._world._renderer
     assert renderer is not None
     model = environment._env.sim.model._model
     before = images(environment)["agentview"]
@@ -245,8 +246,10 @@ def test_each_backend_renders_and_ends_quietly(backend: str) -> None:
         "renderers = [CameraRenderer(model, ['c'], 8, 8, quality) for quality in ('fast', 'full')]\n"
         "print(gl_renderer()[0], *(r.image(data, 'c')[4, 4, 0] > 100 for r in renderers))\n"
     )
+    # Where MuJoCo was imported, it says so to children, and refuses another backend there.
+    environment = {k: v for k, v in os.environ.items() if k != "PYOPENGL_PLATFORM"}
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == [backend, "True", "True"]
     assert done.stderr == ""

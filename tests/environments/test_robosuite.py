@@ -288,6 +288,35 @@ def test_two_arms_have_names_of_their_own() -> None:
         environment.close()
 
 
+@pytest.mark.parametrize("option", ["hard_reset", "robots", "ignore_done"])
+def test_what_is_decided_elsewhere_is_no_option(lift_task: SimTask, option: str) -> None:
+    simulator = replace(lift_task.simulator, options={option: True})
+    with pytest.raises(SimulationError, match=rf"options\] cannot hold {option}"):
+        RobosuiteEnvironment(replace(lift_task, simulator=simulator))
+
+
+def test_a_seed_gives_its_own_episode_after_another_model_was_loaded(
+    lift_environment: RobosuiteEnvironment,
+) -> None:
+    expected = run(lift_environment, seed=5)
+    model_file = lift_environment.context.model_file
+    assert model_file is not None
+    heavier = model_file.replace('damping="0.1', 'damping="0.2', 1)
+    assert heavier != model_file
+    lift_environment.load_model(heavier)
+    found = run(lift_environment, seed=5)
+    assert lift_environment.has_own_model
+    assert all(np.array_equal(*pair) for pair in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_robosuite_does_not_take(
+    lift_environment: RobosuiteEnvironment, seed: int
+) -> None:
+    with pytest.raises(SimulationError, match="seeds from 0"):
+        lift_environment.reset(seed)
+
+
 @pytest.mark.parametrize("stock", [False, True])
 def test_an_unstable_simulation_ends_the_episode_as_failed(
     lift_environment: RobosuiteEnvironment,

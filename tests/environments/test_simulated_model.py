@@ -109,7 +109,7 @@ def test_a_place_that_is_none_is_not_taken_for_one(
 ) -> None:
     model_file = lift_environment.context.model_file
     assert model_file is not None
-    model = lift_environment._model
+    model = lift_environment._world.model
     own = SimulatedModel(model_file, model)
     before = '<body name="table" pos="0 0 0.775"'
     assert before in model_file
@@ -125,7 +125,7 @@ def test_what_mujoco_says_of_files_it_had_in_its_cache_makes_no_difference(
     assert model_file is not None
     assert "content_type" not in model_file
     mentioned = model_file.replace("<mesh ", '<mesh content_type="model/obj" ')
-    own = SimulatedModel(mentioned, lift_environment._model)
+    own = SimulatedModel(mentioned, lift_environment._world.model)
     assert own.xml == model_file
     assert own.poses_in(mentioned) is not None
 
