@@ -23,7 +23,7 @@ class DiffusionHead(DenoisingHead):
     ε follow: L = ‖v̂(a_t, t, x) − v_t‖² (Salimans & Ho 2022, "Progressive Distillation for Fast
     Sampling of Diffusion Models", appendix D). Diffusion Policy finds ε instead; where nearly all
     is noise, that says next to nothing of the chunk, and just there it is decided which way to go:
-    on two ways round an obstacle, 20 % of its paths touched it where 1 % of these do.
+    on two ways round an obstacle, 20 % of its paths touched it where 1 % of these did.
 
     Chunks are made by DDIM without noise (Song et al. 2021, equation 12, σ = 0): â = √ᾱ_t a_t −
     √(1 − ᾱ_t) v̂, kept within the demonstrations' range, then brought to the next level, beginning
