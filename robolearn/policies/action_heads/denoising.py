@@ -16,6 +16,10 @@ from robolearn.policies.action_heads.padding import hold_last, mean_over_steps, 
 _FREQUENCIES = 32
 """Pairs of sine and cosine in which the time is shown."""
 
+_CONDITION = 128
+"""Width of what the FiLM layers are computed from. As wide as blocks of 512, it learns no better
+and takes nearly half of a training step's time."""
+
 
 class Denoised(ActionDistribution):
     """What noise is turned into, step by step.
@@ -123,14 +127,13 @@ class Denoiser(nn.Module):
 
     def __init__(self, width: int, size: int, hidden: int, depth: int) -> None:
         super().__init__()
-        # From one turn over the whole of time to a thousand radians, as in a transformer.
-        frequencies = torch.logspace(math.log10(2 * math.pi), 3, _FREQUENCIES)
+        frequencies = torch.logspace(0, 2, _FREQUENCIES)  # radians over the whole of time
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.time = nn.Sequential(
-            nn.Linear(2 * _FREQUENCIES, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
+            nn.Linear(2 * _FREQUENCIES, _CONDITION), nn.SiLU(), nn.Linear(_CONDITION, _CONDITION)
         )
-        self.features = nn.Linear(width, hidden)
-        self.film = nn.Linear(hidden, 2 * depth * hidden)
+        self.features = nn.Linear(width, _CONDITION)
+        self.film = nn.Linear(_CONDITION, 2 * depth * hidden)
         self.first = nn.Linear(size, hidden)
         self.blocks = nn.ModuleList(_block(hidden) for _ in range(depth))
         self.last = nn.Sequential(nn.LayerNorm(hidden), nn.SiLU(), nn.Linear(hidden, size))

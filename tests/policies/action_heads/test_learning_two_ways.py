@@ -25,7 +25,7 @@ SMALL = ActionHeadConfig(
     autoregressive=AutoregressiveConfig(bins=32, hidden=64),
     vae=VaeConfig(latent=1, hidden=64, scale=0.25),
     realnvp=RealNvpConfig(couplings=4, hidden=32),
-    diffusion=DiffusionConfig(width=64, depth=2),
+    diffusion=DiffusionConfig(steps=20, width=64, depth=2),
     flow=FlowConfig(steps=20, width=64, depth=2),
 )
 SEVERAL_WAYS: tuple[Head, ...] = (
