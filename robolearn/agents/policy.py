@@ -38,7 +38,7 @@ class PolicyAgent(Agent):
         self._policy = policy
         self._choice = actions
         config, schema = policy.config, policy.schema
-        size = len(schema.action.low)
+        self._size = len(schema.action.low)
         self._seen = {
             name: np.zeros((1, 1, *feature.shape), held_as(feature.dtype))
             for name, feature in schema.inputs.items()
@@ -55,7 +55,7 @@ class PolicyAgent(Agent):
         self._length = config.memory.history
         self._frames = History(self._length, policy.encoder.width, self._device)
         past = config.memory.past_actions
-        self._past = History(past, size, self._device) if past else None
+        self._past = History(past, self._size, self._device) if past else None
         self._execute = config.execute
         self._ensemble = (
             TemporalEnsemble(config.horizon, config.ensemble_decay) if config.ensemble else None
@@ -66,7 +66,6 @@ class PolicyAgent(Agent):
         self._arm = np.array(schema.action.arm, dtype=np.int64)
         self._gripper = np.array(schema.action.gripper, dtype=np.int64)
         low, high = np.array(schema.action.low), np.array(schema.action.high)
-        self._low, self._high = low, high
         self._closed_and_open = high[self._gripper], low[self._gripper]
         self._dtype = np.dtype("int64" if policy.units.is_discrete else "float32")
         self._begin()
@@ -96,8 +95,8 @@ class PolicyAgent(Agent):
             self._step += 1
             self._left -= 1
             if self._past is not None:
-                done = np.clip(action, self._low, self._high).astype(np.float32)
-                past = self._policy.units.past(torch.from_numpy(done[None, None]).to(self._device))
+                sent = self._policy.schema.action.limited(action).astype(np.float32)
+                past = self._policy.units.past(torch.from_numpy(sent[None, None]).to(self._device))
                 self._past.append(past)
         return action
 
@@ -153,7 +152,7 @@ class PolicyAgent(Agent):
             closed = self._random.random(len(probs)) < probs
         else:
             closed = self._hysteresis(probs)
-        action: Array = np.empty(len(self._low), self._dtype)
+        action: Array = np.empty(self._size, self._dtype)
         action[self._arm] = self._arm_chunk[step]
         action[self._gripper] = np.where(closed, *self._closed_and_open)
         return action
