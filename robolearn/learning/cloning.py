@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-from robolearn.episodes.dataset import Dataset, Split
-from robolearn.episodes.loading.image_cache import ImageCache
+from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import FeatureMismatch, TrainingError
 from robolearn.learning.acceleration import make_accelerator
@@ -20,8 +19,8 @@ from robolearn.learning.interrupts import interrupt_held_back
 from robolearn.learning.learner import Learner
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
+from robolearn.learning.windows import learning_windows
 from robolearn.policies.checkpoint import load_policy, save_policy
-from robolearn.policies.config import PolicyConfig
 from robolearn.policies.encoders.state import constant_vectors
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -69,8 +68,8 @@ def clone(
         return load_policy(run.policy)
     accelerator = make_accelerator(config)
     tasks = tuple(dict.fromkeys(summary.task for summary in dataset.summaries))
-    schema = PolicySchema.of(dataset.context, config.policy.inputs, tasks)
-    windows = _windows(dataset, schema, config.policy, "train")
+    schema = PolicySchema.of(dataset.context, config.policy.inputs, tasks, config.policy.auxiliary)
+    windows = learning_windows(dataset, schema, config.policy, "train")
     if not config.policy.inputs:
         schema = _without_constant(schema, windows)
     with torch.random.fork_rng():
@@ -79,32 +78,12 @@ def clone(
         if accelerator.is_main_process:
             valid = None
             if dataset.split("valid"):
-                valid = _windows(dataset, schema, config.policy, "valid", accelerator.device)
+                valid = learning_windows(dataset, schema, config.policy, "valid", accelerator.device)
             _lead(learner, run, config, valid, progress, trial)
             run.save_policy(learner.average)
         else:
             _follow(learner, config)
     return learner.average
-
-
-def _windows(
-    dataset: Dataset,
-    schema: PolicySchema,
-    config: PolicyConfig,
-    split: Split,
-    device: torch.device | str = "cpu",
-) -> Windows:
-    return Windows(
-        dataset,
-        tuple(schema.inputs),
-        config.memory.history,
-        split,
-        device,
-        past_actions=config.memory.past_actions,
-        horizon=config.horizon,
-        cache=ImageCache() if schema.images else None,
-        tasks=schema.tasks,
-    )
 
 
 def _without_constant(schema: PolicySchema, windows: Windows) -> PolicySchema:
