@@ -78,7 +78,9 @@ def clone(
         if accelerator.is_main_process:
             valid = None
             if dataset.split("valid"):
-                valid = learning_windows(dataset, schema, config.policy, "valid", accelerator.device)
+                valid = learning_windows(
+                    dataset, schema, config.policy, "valid", accelerator.device
+                )
             _lead(learner, run, config, valid, progress, trial)
             run.save_policy(learner.average)
         else:
@@ -127,7 +129,8 @@ def _lead(
                     checkpoint = not last and learner.step % config.checkpoint_every == 0
                     if log or checkpoint:
                         values = {f"train/{name}": loss.item() for name, loss in losses.items()}
-                        _require_finite(values, learner.step, run)
+                        if not (all(map(math.isfinite, values.values())) and learner.is_finite):
+                            raise _diverged(learner, run)
                     if log:
                         values["train/learning_rate"] = rate
                         if valid is not None:
@@ -139,6 +142,8 @@ def _lead(
                 if trial is not None and learner.step % config.evaluate_every == 0:
                     metrics.log(learner.step, _tried(learner.average, run, trial))
         except KeyboardInterrupt:
+            if not learner.is_finite:
+                raise _diverged(learner, run) from None
             run.save_checkpoint(learner.step, learner.state_dict())
             raise
 
@@ -161,9 +166,8 @@ def _validation_losses(policy: Policy, windows: Windows, batch: int) -> dict[str
     return {f"valid/{name}": total / len(windows) for name, total in sums.items()}
 
 
-def _require_finite(values: dict[str, float], step: int, run: Run) -> None:
-    if not all(map(math.isfinite, values.values())):
-        raise TrainingError(
-            f"the loss is not finite at step {step}; earlier checkpoints in {run.path} are kept; "
-            "try a lower --learning-rate"
-        )
+def _diverged(learner: Learner, run: Run) -> TrainingError:
+    return TrainingError(
+        f"the loss or a weight is not finite at step {learner.step}; earlier checkpoints in "
+        f"{run.path} are kept; try a lower --learning-rate"
+    )
