@@ -8,6 +8,8 @@ timed, and wait without using the processor in between. What is compared:
 - 8 environments and 2 environments, in one process and in two;
 - 2 environments in two processes each: Gymnasium's `AsyncVectorEnv` (with shared memory) around
   stock robosuite, the same around robolearn's environment, and robolearn's own;
+- one environment in each of two processes that know nothing of each other, and in one alone: what
+  this machine's cores can do at the same time;
 - 2 environments with two 84×84 cameras, in one process and in two;
 - environments that do nothing: what a control step costs for the way to the workers and back.
 
@@ -18,14 +20,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +151,62 @@ def gymnasiums(stack: ExitStack, make: Callable[[], gymnasium.Env[Any, Any]], co
     return Side(count, lambda: environments.reset(seed=list(range(count))), environments.step)
 
 
-def in_turn(sides: Mapping[str, Side], rounds: int, steps: int) -> dict[str, Any]:
+def step_apart(connection: Connection, make: Callable[[], Environment]) -> None:
+    """In a process of its own: do as many control steps as asked for, whenever asked."""
+    environment = make()
+    try:
+        while (actions := connection.recv()) is not None:
+            if len(actions) == 0:
+                environment.reset(0)
+            for action in actions:
+                environment.act(action)
+                environment.observe()
+            connection.send(None)
+    finally:
+        environment.close()
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Environments in processes that step without waiting for one another."""
+
+    connections: Sequence[Connection]
+
+    @property
+    def count(self) -> int:
+        return len(self.connections)
+
+    def steps_per_second(self, seed: int, steps: int) -> float:
+        actions = np.random.default_rng(seed).uniform(-1, 1, (steps, self.count, 7))
+        actions = actions.astype(np.float32)
+        self._have_done(actions[:0])
+        self._have_done(actions[:1])
+        began = time.perf_counter()
+        self._have_done(actions)
+        return steps * self.count / (time.perf_counter() - began)
+
+    def _have_done(self, actions: np.ndarray) -> None:
+        for row, connection in enumerate(self.connections):
+            connection.send(actions[:, row])
+        for connection in self.connections:
+            connection.recv()
+
+
+def apart(stack: ExitStack, make: Callable[[], Environment], count: int) -> Apart:
+    context = multiprocessing.get_context("spawn")
+    connections = []
+    for _ in range(count):
+        connection, theirs = context.Pipe()
+        process = context.Process(target=step_apart, args=(theirs, make), daemon=True)
+        with starting_workers():
+            process.start()
+        stack.callback(process.join)
+        stack.callback(connection.send, None)
+        connections.append(connection)
+    return Apart(connections)
+
+
+def in_turn(sides: Mapping[str, Side | Apart], rounds: int, steps: int) -> dict[str, Any]:
     """Control steps a second of all environments of a side together."""
     found: dict[str, list[float]] = {name: [] for name in sides}
     for side in sides.values():
@@ -184,7 +243,8 @@ def main() -> None:
             "AsyncVectorEnv, stock robosuite": gymnasiums(stack, partial(stock, task), 2),
             "AsyncVectorEnv, robolearn": gymnasiums(stack, partial(AsGymnasium, lift), 2),
         }
-        found = in_turn(states | peers, rounds, 480)
+        alone = {f"{count} apart": apart(stack, lift, count) for count in (1, 2)}
+        found = in_turn(states | alone | peers, rounds, 480)
     load.append(os.getloadavg()[0])
     with ExitStack() as stack:
         cameras = {
@@ -198,9 +258,9 @@ def main() -> None:
             for count, processes in ((1, 1), (2, 2), (16, 2))
         }
         idle["AsyncVectorEnv, 2 in 2"] = gymnasiums(stack, partial(AsGymnasium, Idle), 2)
-        alone = Idle()
+        idler = Idle()
         idle["without workers, 1"] = Side(
-            1, lambda: None, lambda action: (alone.act(action[0]), alone.observe())
+            1, lambda: None, lambda action: (idler.act(action[0]), idler.observe())
         )
         handed = in_turn(idle, rounds, 2000)
 
@@ -219,6 +279,7 @@ def main() -> None:
             name: [round(min(v), 1), round(max(v), 1)] for name, v in found.items()
         },
         "two_processes_are_times_as_fast_as_one": scaling,
+        "two_processes_that_know_nothing_of_each_other": times(found, "2 apart", "1 apart"),
         "goal": GOAL,
         "met": min(scaling.values()) >= GOAL,
         "ours_is_times_as_fast": beside,

@@ -31,6 +31,7 @@ class Train(Command):
         resume: go on with the training that the run folder holds.
         on: try the policy while it is trained, each --evaluate-every steps: sim:NAME, gym:ID, or
             the path of a task's TOML file.
+        wandb: project of Weights & Biases that figures go to, beside the run folder.
         cloning: how to train.
     """
 
@@ -39,6 +40,7 @@ class Train(Command):
     config: Path | None = None
     resume: bool = False
     on: str | None = None
+    wandb: str | None = None
     cloning: Annotated[CloningConfig, tyro.conf.arg(name="")] = field(default_factory=CloningConfig)
 
     @classmethod
@@ -67,7 +69,9 @@ class Train(Command):
             clone(dataset, Run(self.to), self.cloning, lambda *_: None)
             return 0
         trial = self._trial()
-        with Run.train(self.to, self.cloning, dataset, resume=self.resume) as run:
+        with Run.train(
+            self.to, self.cloning, dataset, resume=self.resume, wandb_project=self.wandb
+        ) as run:
             if run.policy.is_dir():
                 self.console.say(f"{self.to} is finished already")
             try:

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import torch
 
-from robolearn.episodes.dataset import Dataset, Split
-from robolearn.episodes.loading.image_cache import ImageCache
+from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import FeatureMismatch, TrainingError
 from robolearn.learning.acceleration import make_accelerator
@@ -20,8 +19,8 @@ from robolearn.learning.interrupts import interrupt_held_back
 from robolearn.learning.learner import Learner
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
+from robolearn.learning.windows import learning_windows
 from robolearn.policies.checkpoint import load_policy, save_policy
-from robolearn.policies.config import PolicyConfig
 from robolearn.policies.encoders.state import constant_vectors
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -69,8 +68,8 @@ def clone(
         return load_policy(run.policy)
     accelerator = make_accelerator(config)
     tasks = tuple(dict.fromkeys(summary.task for summary in dataset.summaries))
-    schema = PolicySchema.of(dataset.context, config.policy.inputs, tasks)
-    windows = _windows(dataset, schema, config.policy, "train")
+    schema = PolicySchema.of(dataset.context, config.policy.inputs, tasks, config.policy.auxiliary)
+    windows = learning_windows(dataset, schema, config.policy, "train")
     if not config.policy.inputs:
         schema = _without_constant(schema, windows)
     with torch.random.fork_rng():
@@ -79,32 +78,14 @@ def clone(
         if accelerator.is_main_process:
             valid = None
             if dataset.split("valid"):
-                valid = _windows(dataset, schema, config.policy, "valid", accelerator.device)
+                valid = learning_windows(
+                    dataset, schema, config.policy, "valid", accelerator.device
+                )
             _lead(learner, run, config, valid, progress, trial)
             run.save_policy(learner.average)
         else:
             _follow(learner, config)
     return learner.average
-
-
-def _windows(
-    dataset: Dataset,
-    schema: PolicySchema,
-    config: PolicyConfig,
-    split: Split,
-    device: torch.device | str = "cpu",
-) -> Windows:
-    return Windows(
-        dataset,
-        tuple(schema.inputs),
-        config.memory.history,
-        split,
-        device,
-        past_actions=config.memory.past_actions,
-        horizon=config.horizon,
-        cache=ImageCache() if schema.images else None,
-        tasks=schema.tasks,
-    )
 
 
 def _without_constant(schema: PolicySchema, windows: Windows) -> PolicySchema:
@@ -148,7 +129,8 @@ def _lead(
                     checkpoint = not last and learner.step % config.checkpoint_every == 0
                     if log or checkpoint:
                         values = {f"train/{name}": loss.item() for name, loss in losses.items()}
-                        _require_finite(values, learner.step, run)
+                        if not (all(map(math.isfinite, values.values())) and learner.is_finite):
+                            raise _diverged(learner, run)
                     if log:
                         values["train/learning_rate"] = rate
                         if valid is not None:
@@ -160,6 +142,8 @@ def _lead(
                 if trial is not None and learner.step % config.evaluate_every == 0:
                     metrics.log(learner.step, _tried(learner.average, run, trial))
         except KeyboardInterrupt:
+            if not learner.is_finite:
+                raise _diverged(learner, run) from None
             run.save_checkpoint(learner.step, learner.state_dict())
             raise
 
@@ -182,9 +166,8 @@ def _validation_losses(policy: Policy, windows: Windows, batch: int) -> dict[str
     return {f"valid/{name}": total / len(windows) for name, total in sums.items()}
 
 
-def _require_finite(values: dict[str, float], step: int, run: Run) -> None:
-    if not all(map(math.isfinite, values.values())):
-        raise TrainingError(
-            f"the loss is not finite at step {step}; earlier checkpoints in {run.path} are kept; "
-            "try a lower --learning-rate"
-        )
+def _diverged(learner: Learner, run: Run) -> TrainingError:
+    return TrainingError(
+        f"the loss or a weight is not finite at step {learner.step}; earlier checkpoints in "
+        f"{run.path} are kept; try a lower --learning-rate"
+    )

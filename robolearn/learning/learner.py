@@ -134,6 +134,12 @@ class Learner:
                 "resume on what it was begun with, or train into another folder"
             )
 
+    @property
+    def is_finite(self) -> bool:
+        """All weights, and their average, are numbers: a gradient that was none spoils them."""
+        weights = [*self._policy.parameters(), *self.average.parameters()]
+        return bool(torch.stack([weight.isfinite().all() for weight in weights]).all())
+
     @torch.no_grad()
     def _update_average(self) -> None:
         # Early on, the average follows the weights closely: it must not remember the random start.

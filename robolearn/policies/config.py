@@ -9,6 +9,7 @@ from pydantic import Field
 
 from robolearn.errors import ConfigurationError
 from robolearn.policies.action_heads.config import ActionHeadConfig
+from robolearn.policies.auxiliary.config import AuxiliaryConfig
 from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.shelf import STRICT
@@ -33,6 +34,7 @@ class PolicyConfig:
         encoder: from the observations of a frame to a vector.
         memory: from the vectors of a history to one.
         action: from that to actions.
+        auxiliary: what else is learnt from the vectors of a history.
 
     Raises:
         ConfigurationError: the values do not fit each other.
@@ -47,6 +49,7 @@ class PolicyConfig:
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     action: ActionHeadConfig = field(default_factory=ActionHeadConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
 
     __pydantic_config__ = STRICT
 
@@ -61,3 +64,22 @@ class PolicyConfig:
                 f"with ensemble, the policy decides at each step, so execute is 1, "
                 f"not {self.execute}"
             )
+        if self.auxiliary.needs_transitions and self.memory.is_sequence and self.memory.history < 2:
+            raise ConfigurationError(
+                "next_observation and inverse_dynamics are learnt between two frames: "
+                "memory.history is 2 or more"
+            )
+
+    @property
+    def learning_frames(self) -> int:
+        """N, frames of observations in a window that it learns from; K and perhaps one more."""
+        more = self.auxiliary.needs_transitions and not self.memory.is_sequence
+        return self.memory.history + more
+
+    @property
+    def learning_past_actions(self) -> int:
+        """P', actions before the present one in such a window."""
+        memory = self.memory
+        if memory.is_sequence:
+            return max(memory.past_actions, memory.history - 1)
+        return memory.past_actions + self.learning_frames - memory.history

@@ -39,7 +39,7 @@ def from_version_1(description: Mapping[str, Any], weights: Weights) -> tuple[An
             "mixture": {name: before[name] for name in ("modes", "least_scale")},
         },
     }
-    schema = {**description["schema"], "tasks": []}
+    schema = {**description["schema"], "tasks": [], "learnt": {}}
     order = _new_order(schema["inputs"])
     found: Weights = {}
     for new, old in (("encoder.state", "encoder"), ("units.arm", "arm")):

@@ -13,6 +13,7 @@ from robolearn.policies.action_heads.gripper import GripperHead
 from robolearn.policies.action_heads.mixture import MixtureHead
 from robolearn.policies.action_heads.registry import make_action_head
 from robolearn.policies.action_units import ActionUnits
+from robolearn.policies.auxiliary.losses import AuxiliaryLosses
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.encoders.observation import ObservationEncoder
@@ -47,6 +48,9 @@ class Policy(nn.Module):
         width, horizon = self.memory.width, config.horizon
         self.arm_head = make_action_head(config.action, width, horizon, action)
         self.gripper_head = GripperHead(width, horizon, len(action.gripper), config.action.gripper)
+        self.auxiliary = AuxiliaryLosses(
+            config.auxiliary, width, len(action.low), schema.vectors, schema.learnt
+        )
 
     @property
     def modes(self) -> int:
@@ -69,6 +73,7 @@ class Policy(nn.Module):
         self.encoder.fit(windows.observations)
         self.units.fit(windows.actions)
         self.arm_head.fit(self.units.arm(windows.actions))
+        self.auxiliary.fit(windows.observations)
 
     def forward(
         self,
@@ -125,28 +130,69 @@ class Policy(nn.Module):
     def losses(
         self, batch: Batch, generator: torch.Generator | None = None
     ) -> dict[str, torch.Tensor]:
-        """What to minimise, each a mean over the actions that are no padding.
+        """What to minimise, each a mean over what is no padding.
+
+        Memories that go from frame to frame learn from each frame of a window, others from the
+        present one; with auxiliary losses on transitions, from the one before it, too.
 
         Args:
-            batch: of demonstrations.
+            batch: of demonstrations: windows of ``config.learning_frames`` observations and
+                ``config.learning_past_actions`` past actions.
             generator: of the noise that some heads train with; None means torch's own.
 
         Returns:
             ``arm`` (in nats of the normalised action where the head has a density) and ``gripper``
-            (in nats), and their sum ``total``, L = L_arm + λ L_gripper with λ = ``gripper_weight``;
-            further ones of the head to look at.
+            (in nats), auxiliary losses by their names, and the sum of all with their weights,
+            ``total``; further ones of the head to look at.
         """
         has_past = self.config.memory.past_actions > 0
-        features = self.memory(
+        past = self.units.past(batch.past_actions)
+        vectors = self.memory.each(
             self.encoder(batch.observations),
-            self.units.past(batch.past_actions) if has_past else None,
-            frame_is_pad=batch.observation_is_pad,
-            past_action_is_pad=batch.past_action_is_pad if has_past else None,
+            past if has_past else None,
+            batch.observation_is_pad,
+            batch.past_action_is_pad if has_past else None,
         )
-        is_pad = batch.action_is_pad
-        losses = self.arm_head.losses(features, self.units.arm(batch.actions), is_pad, generator)
+        count = vectors.shape[1]
+        actions, is_pad = _chunks(batch, count)
+        flat = vectors.flatten(0, 1)
+        losses = self.arm_head.losses(flat, self.units.arm(actions), is_pad, generator)
         arm = losses.pop("action")
-        closed = self.units.closed(batch.actions)
-        gripper = self.gripper_head.losses(features, closed, is_pad)["gripper"]
+        gripper = self.gripper_head.losses(flat, self.units.closed(actions), is_pad)["gripper"]
         total = arm + self.config.gripper_weight * gripper
+        if self.auxiliary:
+            weighted, auxiliary = self.auxiliary(vectors, batch, _last(past, count - 1))
+            total, losses = total + weighted, {**losses, **auxiliary}
         return {"total": total, "arm": arm, "gripper": gripper, **losses}
+
+
+def _chunks(batch: Batch, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The actions to learn at the last frames of windows.
+
+    Args:
+        batch: the windows.
+        count: F, frames.
+
+    Returns:
+        (B · F, H, A) the chunk that begins at each frame; and (B · F, H) bool, it is padding, or
+        the frame is.
+    """
+    if count == 1:
+        return batch.actions, batch.action_is_pad
+    horizon = batch.actions.shape[1]
+    before = count - 1
+    actions = torch.cat([_last(batch.past_actions, before), batch.actions], 1)
+    is_pad = torch.cat([_last(batch.past_action_is_pad, before), batch.action_is_pad], 1)
+    is_pad = is_pad.unfold(1, horizon, 1) | batch.observation_is_pad[:, -count:, None]
+    return actions.unfold(1, horizon, 1).transpose(2, 3).flatten(0, 1), is_pad.flatten(0, 1)
+
+
+def _last(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, N, ...) → (B, ``count``, ...).
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if rows.shape[1] < count:
+        raise ValueError(f"there are {rows.shape[1]} past actions, and {count} are learnt from")
+    return rows[:, rows.shape[1] - count :]

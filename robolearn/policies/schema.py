@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robolearn.episodes.features import (
@@ -15,6 +15,8 @@ from robolearn.episodes.features import (
 )
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.errors import FeatureMismatch
+from robolearn.policies.auxiliary.config import AuxiliaryConfig
+from robolearn.policies.auxiliary.features import learnt_features
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class PolicySchema:
         task: the task in words.
         rate: control steps a second that it was trained at, Hz.
         tasks: the texts that `TASK_INDEX` counts, where that is an input.
+        learnt: features that auxiliary losses are of, by name; where the policy is used they need
+            not be there.
     """
 
     inputs: Mapping[str, Feature]
@@ -34,10 +38,15 @@ class PolicySchema:
     task: str
     rate: float
     tasks: tuple[str, ...] = ()
+    learnt: Mapping[str, Feature] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, context: EpisodeContext, inputs: Sequence[str], tasks: Sequence[str] = ()
+        cls,
+        context: EpisodeContext,
+        inputs: Sequence[str],
+        tasks: Sequence[str] = (),
+        auxiliary: AuxiliaryConfig | None = None,
     ) -> PolicySchema:
         """What a policy learns from demonstrations in this context.
 
@@ -45,9 +54,11 @@ class PolicySchema:
             context: of the demonstrations.
             inputs: features chosen; empty means every observation that is a vector.
             tasks: texts of the demonstrations, each once; of use where `TASK_INDEX` is chosen.
+            auxiliary: losses, that may be of features which are not seen; None for none.
 
         Raises:
-            FeatureMismatch: a chosen feature is not there, or cannot be seen.
+            FeatureMismatch: a chosen feature is not there, or cannot be seen; or one that an
+                auxiliary loss is of.
         """
         offered = dict(context.features)
         if len(tasks) > 1:
@@ -71,7 +82,10 @@ class PolicySchema:
                 f"the dataset has no observation vectors for the policy to see; {_remedy(images)}"
             )
         texts = tuple(tasks) if TASK_INDEX in chosen else ()
-        return cls(chosen, context.action, context.task, context.rate, texts)
+        seen = cls(chosen, context.action, context.task, context.rate, texts)
+        if auxiliary is None:
+            return seen
+        return replace(seen, learnt=learnt_features(auxiliary, context.features, seen.vectors))
 
     @property
     def vectors(self) -> dict[str, Feature]:
@@ -125,6 +139,8 @@ class PolicySchema:
             found += _differences(name, feature, self.inputs.get(name))
         if not found and list(self.inputs) != list(before.inputs):
             found.append(f"the inputs stood in the order {', '.join(before.inputs)}")
+        for name, feature in before.learnt.items():
+            found += _differences(name, feature, self.learnt.get(name))
         if self.action != before.action:
             found.append("action has other elements, limits or scales")
         if self.rate != before.rate:
@@ -140,6 +156,7 @@ class PolicySchema:
             "task": self.task,
             "rate": self.rate,
             "tasks": list(self.tasks),
+            "learnt": {name: feature.to_json() for name, feature in self.learnt.items()},
         }
 
     @classmethod
@@ -150,6 +167,7 @@ class PolicySchema:
             data["task"],
             data["rate"],
             tuple(data["tasks"]),
+            {name: Feature.from_json(feature) for name, feature in data["learnt"].items()},
         )
 
 

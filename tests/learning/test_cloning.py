@@ -257,6 +257,44 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_weights_that_are_not_finite_are_never_kept(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    update = Learner.update
+
+    def spoilt(learner: Learner) -> dict[str, torch.Tensor]:
+        losses = update(learner)
+        if learner.step == 39:
+            next(learner.average.parameters()).data[0] = torch.nan
+            if stopped:
+                raise KeyboardInterrupt
+        return losses
+
+    monkeypatch.setattr(Learner, "update", spoilt)
+    with pytest.raises(TrainingError, match=f"not finite at step {39 if stopped else 40}"):
+        train(line_dataset, tmp_path / "run")
+    (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert kept.name == "step_00000020"
+
+
+def test_figures_go_to_weights_and_biases_when_asked(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    dataset, run_folder = open_dataset(line_dataset), tmp_path / "run"
+    with Run.train(run_folder, CONFIG, dataset, resume=False, wandb_project="lines") as run:
+        clone(dataset, run, CONFIG, quiet)
+    (written,) = run_folder.glob("wandb/offline-run-*/run-*.wandb")
+    content = written.read_bytes()
+    assert b"train/total" in content
+    assert b"valid/gripper" in content
+    assert b"least_scale" in content  # of the config
+    with Run.train(tmp_path / "plain", CONFIG, dataset, resume=False) as run:
+        clone(dataset, run, CONFIG, quiet)
+    assert not (tmp_path / "plain" / "wandb").exists()
+
+
 def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, policy=PolicyConfig(inputs=("observation.state.foot",)))
     with pytest.raises(FeatureMismatch, match=r"observation\.state\.foot"):

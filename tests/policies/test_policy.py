@@ -9,9 +9,11 @@ import torch
 
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats import open_dataset
-from robolearn.episodes.loading.windows import Batch, Windows
+from robolearn.episodes.loading.windows import Batch
 from robolearn.errors import ConfigurationError, FeatureMismatch, NoDensity, PolicyError
+from robolearn.learning.windows import learning_windows
 from robolearn.policies.action_heads.config import ActionHeadConfig, Head
+from robolearn.policies.auxiliary.config import AuxiliaryConfig
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
@@ -23,30 +25,20 @@ POSE = Feature("float32", (2,), ("x", "y"))
 BUTTONS = ActionFeature("int64", (2,), low=(0.0, 3.0), high=(1.0, 5.0))
 
 
-def windows_of(dataset: Path, config: PolicyConfig, schema: PolicySchema) -> Windows:
-    memory = config.memory
-    return Windows(
-        open_dataset(dataset),
-        tuple(schema.inputs),
-        memory.history,
-        "train",
-        past_actions=memory.past_actions,
-        horizon=config.horizon,
-    )
-
-
 def made(dataset: Path, config: PolicyConfig) -> tuple[Policy, Batch]:
     """A policy and all windows."""
     torch.manual_seed(0)
-    schema = PolicySchema.of(open_dataset(dataset).context, ())
-    windows = windows_of(dataset, config, schema)
+    schema = PolicySchema.of(open_dataset(dataset).context, (), (), config.auxiliary)
+    windows = learning_windows(open_dataset(dataset), schema, config, "train")
     policy = Policy(schema, config)
     policy.fit_normalization(windows)
     return policy.eval(), windows.batch(torch.arange(len(windows)))
 
 
 def test_the_total_loss_is_the_weighted_sum(policy: Policy, line_dataset: Path) -> None:
-    batch = windows_of(line_dataset, policy.config, policy.schema).batch(torch.arange(20))
+    batch = learning_windows(
+        open_dataset(line_dataset), policy.schema, policy.config, "train"
+    ).batch(torch.arange(20))
     losses = policy.losses(batch)
     torch.testing.assert_close(losses["total"], losses["arm"] + losses["gripper"])
     log_prob = policy(batch.observations).log_prob(batch.actions)
@@ -58,7 +50,7 @@ def test_the_total_loss_is_the_weighted_sum(policy: Policy, line_dataset: Path) 
 
 
 def test_the_gripper_is_open_or_closed_and_nothing_between(policy: Policy, line_dataset) -> None:
-    windows = windows_of(line_dataset, policy.config, policy.schema)
+    windows = learning_windows(open_dataset(line_dataset), policy.schema, policy.config, "train")
     batch = windows.batch(torch.arange(len(windows)))
     distribution = policy(batch.observations)
     actions = distribution.mode()
@@ -86,7 +78,10 @@ def test_each_head_and_memory_predicts_chunks(line_dataset: Path, head: Head, ki
     assert all(torch.isfinite(loss) for loss in losses.values())
     assert all(parameter.grad is not None for parameter in policy.memory.parameters())
     distribution = policy(
-        batch.observations, batch.past_actions, batch.observation_is_pad, batch.past_action_is_pad
+        batch.observations,
+        batch.past_actions[:, -2:],
+        batch.observation_is_pad,
+        batch.past_action_is_pad[:, -2:],
     )
     for actions in (
         distribution.mode(),
@@ -123,6 +118,50 @@ def test_padding_changes_no_loss(line_dataset: Path) -> None:
     torch.testing.assert_close(policy.losses(other)["total"], before)
     other = dataclasses.replace(batch, past_actions=batch.past_actions + 1)
     assert policy.losses(other)["total"] != before
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_what_goes_from_frame_to_frame_learns_the_chunk_of_each(line_dataset: Path, kind) -> None:
+    memory = MemoryConfig(kind=kind, history=3, hidden=(8,), heads=2)
+    policy, batch = made(line_dataset, PolicyConfig(horizon=2, memory=memory))
+    vectors = policy.memory.each(
+        policy.encoder(batch.observations), None, batch.observation_is_pad, None
+    )
+    done = torch.cat([batch.past_actions, batch.actions], 1)  # at the frames t - 2 to t + 1
+    over = torch.cat([batch.past_action_is_pad, batch.action_is_pad], 1)
+    sums, count = torch.zeros(()), 0
+    for frame in range(3):
+        for length in (1, 2):  # of chunks, without padding
+            is_pad = over[:, frame : frame + 2]
+            rows = ~batch.observation_is_pad[:, frame] & ((~is_pad).sum(1) == length)
+            if not rows.any():
+                continue
+            chunks = done[rows, frame : frame + 2]
+            chunk_is_pad = is_pad[rows]
+            losses = policy.arm_head.losses(
+                vectors[rows, frame], policy.units.arm(chunks), chunk_is_pad
+            )
+            closed = policy.units.closed(chunks)
+            gripper = policy.gripper_head.losses(vectors[rows, frame], closed, chunk_is_pad)
+            here = int((~chunk_is_pad).sum())
+            sums, count = sums + here * (losses["action"] + gripper["gripper"]), count + here
+    assert count > 2 * len(batch.actions)
+    torch.testing.assert_close(policy.losses(batch)["total"], sums / count)
+
+
+@pytest.mark.parametrize("kind", ["stack", "lstm", "transformer"])
+def test_windows_that_are_too_short_to_learn_from_are_refused(line_dataset: Path, kind) -> None:
+    auxiliary = AuxiliaryConfig(inverse_dynamics=1.0)
+    memory = MemoryConfig(kind=kind, history=3, hidden=(8,), heads=2)
+    policy, batch = made(line_dataset, PolicyConfig(memory=memory, auxiliary=auxiliary))
+    assert torch.isfinite(policy.losses(batch)["inverse_dynamics"])
+    none = dataclasses.replace(
+        batch,
+        past_actions=batch.past_actions[:, :0],
+        past_action_is_pad=batch.past_action_is_pad[:, :0],
+    )
+    with pytest.raises(ValueError, match="0 past actions"):
+        policy.losses(none)
 
 
 def test_whole_numbers_are_told_by_their_category() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from robolearn.episodes.loading.image_cache import ImageCache
 from robolearn.episodes.loading.image_frames import DecodedImages, EncodedFrames, ImageFrames
 from robolearn.episodes.loading.packing import Lane, PackedFrames, held_as
 from robolearn.errors import ConfigurationError, DatasetError
+
+_FINAL = "final "
+"""Before the name of a feature: its value at the end of the episode."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Batch:
         observation_is_pad: (B, K) bool, the frame is padding.
         action_is_pad: (B, H) bool.
         past_action_is_pad: (B, P) bool.
+        final_observations: (B, ...) by feature name, those at the last frame of the episode.
     """
 
     observations: dict[str, torch.Tensor]
@@ -44,6 +48,7 @@ class Batch:
     observation_is_pad: torch.Tensor
     action_is_pad: torch.Tensor
     past_action_is_pad: torch.Tensor
+    final_observations: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def action(self) -> torch.Tensor:
@@ -70,6 +75,7 @@ class Batch:
             self.observation_is_pad,
             self.action_is_pad,
             self.past_action_is_pad,
+            *self.final_observations.values(),
         ]
 
 
@@ -89,6 +95,8 @@ class Windows:
         horizon: H, actions from the present one on.
         cache: of decoded images; None decodes them each time.
         tasks: texts that `TASK_INDEX` counts.
+        final: those of the inputs, vectors, that are also given as they are at the end of the
+            episode.
 
     Attributes:
         lengths: windows of each episode of the split.
@@ -111,6 +119,7 @@ class Windows:
         horizon: int = 1,
         cache: ImageCache | None = None,
         tasks: Sequence[str] = (),
+        final: Sequence[str] = (),
     ) -> None:
         for name, value, least in (
             ("history", history, 1),
@@ -140,6 +149,7 @@ class Windows:
             [
                 Lane(vectors, before=history - 1),
                 Lane({ACTION: action}, past_actions, horizon - 1, repeat_first=False),
+                Lane({_FINAL + name: vectors[name] for name in final}),
             ],
         )
         images: dict[str, list[Images]] = {name: [] for name in self._cameras}
@@ -158,12 +168,15 @@ class Windows:
             if TASK_INDEX in vectors:
                 place_of_task = _task_index(episode.context.task, tasks, where)
                 values[TASK_INDEX] = np.full((len(episode), 1), place_of_task)
+            for name in final:
+                values[_FINAL + name] = np.repeat(values[name][-1:], len(episode), axis=0)
             values[ACTION] = _held(episode.actions, action.dtype, f"{where}, {ACTION}")
             self._packed.fill(place, values)
             if cache is None:
                 for name in self._cameras:
                     images[name].append(episode.images[name])
         self._names = tuple(vectors)
+        self._final = tuple(final)
         self._history = history
         self._past_actions = past_actions
         ends = np.cumsum(self.lengths)
@@ -230,6 +243,7 @@ class Windows:
         to = to or self.device
         found, padded = self._packed.windows(frames, to)
         actions = found.pop(ACTION)
+        ends = {name: found.pop(_FINAL + name)[:, 0] for name in self._final}
         if self._images:
             seen = self._seen(frames.cpu())
             found |= {name: images.frames(seen, to) for name, images in self._images.items()}
@@ -241,6 +255,7 @@ class Windows:
             observation_is_pad=padded[:, present + 1 - history : present + 1],
             action_is_pad=padded[:, present:],
             past_action_is_pad=padded[:, present - past : present],
+            final_observations=ends,
         )
 
     def _seen(self, frames: torch.Tensor) -> torch.Tensor:

@@ -42,8 +42,13 @@ class MemoryConfig:
 
     __pydantic_config__ = STRICT
 
+    @property
+    def is_sequence(self) -> bool:
+        """It goes from frame to frame, so that it can learn from each of them."""
+        return self.kind != "stack"
+
     def __post_init__(self) -> None:
-        if self.kind == "stack":
+        if not self.is_sequence:
             return
         if len(set(self.hidden)) > 1:
             raise ConfigurationError(

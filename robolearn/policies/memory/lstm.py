@@ -6,14 +6,11 @@ import torch
 from torch import nn
 
 from robolearn.policies.memory.config import MemoryConfig
-from robolearn.policies.memory.memory import Memory
-from robolearn.policies.memory.sequence import last_output, with_actions
+from robolearn.policies.memory.sequence import SequenceMemory
 
 
-class LSTMMemory(Memory):
-    """An LSTM over the frames (Hochreiter and Schmidhuber 1997); its last output.
-
-    It begins at the first of the K frames that belongs to the episode, each time anew.
+class LSTMMemory(SequenceMemory):
+    """An LSTM over the frames (Hochreiter and Schmidhuber 1997).
 
     Args:
         width: W, of the vector of each frame.
@@ -34,17 +31,6 @@ class LSTMMemory(Memory):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def remember(
-        self,
-        frames: torch.Tensor,
-        past: torch.Tensor | None,
-        frame_is_pad: torch.Tensor | None,
-    ) -> torch.Tensor:
-        vector: torch.Tensor = self.dropout(
-            last_output(self._outputs, with_actions(frames, past), frame_is_pad)
-        )
-        return vector
-
-    def _outputs(self, sequence: torch.Tensor) -> torch.Tensor:
-        outputs: torch.Tensor = self.cells(sequence)[0]
+    def outputs(self, sequence: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.dropout(self.cells(sequence)[0])
         return outputs

@@ -63,6 +63,27 @@ class Memory(nn.Module, ABC):
         return self.remember(frames, past, frame_is_pad)
 
     @abstractmethod
+    def each(
+        self,
+        frames: torch.Tensor,
+        past_actions: torch.Tensor | None,
+        frame_is_pad: torch.Tensor,
+        past_action_is_pad: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """A vector for each frame that a policy can learn from, the present one last.
+
+        Args:
+            frames: (B, N, W), N ≥ K.
+            past_actions: (B, P', A) normalised, those before the present frame, as many as are
+                needed for the earlier frames, too; None if P is 0.
+            frame_is_pad: (B, N) bool, as in `forward`.
+            past_action_is_pad: (B, P') bool.
+
+        Returns:
+            (B, F, ``width``) for the last F frames. What it says of padding means nothing.
+        """
+
+    @abstractmethod
     def remember(
         self,
         frames: torch.Tensor,

@@ -1,14 +1,74 @@
-"""Histories as sequences that begin with the episode."""
+"""Memories that go through a history from its first frame to its last."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
 
 import torch
 from torch.nn import functional
 
+from robolearn.policies.memory.memory import Memory
 
-def with_actions(frames: torch.Tensor, past: torch.Tensor | None) -> torch.Tensor:
+
+class SequenceMemory(Memory):
+    """A causal network over the frames, each with the action that led to it.
+
+    It begins at the first of the K frames that belongs to the episode, each time anew. While it
+    learns, it learns from each of its outputs, as robomimic's recurrent policies do (Mandlekar et
+    al. 2021); when it decides, it is asked for the last one.
+
+    Padding stands at the beginning. The sequences are moved forward over it, so that it stands
+    behind what is asked for, where a causal network cannot see it: that is exact, and needs neither
+    packing nor masks.
+    """
+
+    def each(
+        self,
+        frames: torch.Tensor,
+        past_actions: torch.Tensor | None,
+        frame_is_pad: torch.Tensor,
+        past_action_is_pad: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """As `Memory.each`, with F = N = K and P' = P or more."""
+        past = None
+        if self._count:
+            given = slice(-self._count, None)
+            past = self.past_actions(
+                None if past_actions is None else past_actions[:, given],
+                None if past_action_is_pad is None else past_action_is_pad[:, given],
+                frames,
+            )
+        shift = frame_is_pad.sum(1, keepdim=True)
+        places = torch.arange(frames.shape[1], device=frames.device)
+        outputs = self.outputs(_moved(_with_actions(frames, past), places + shift))
+        return _moved(outputs, places - shift)
+
+    def remember(
+        self,
+        frames: torch.Tensor,
+        past: torch.Tensor | None,
+        frame_is_pad: torch.Tensor | None,
+    ) -> torch.Tensor:
+        sequence = _with_actions(frames, past)
+        if frame_is_pad is None:
+            return self.outputs(sequence)[:, -1]
+        places = torch.arange(frames.shape[1], device=frames.device)
+        shift = frame_is_pad.sum(1, keepdim=True)
+        outputs = self.outputs(_moved(sequence, places + shift))
+        return _moved(outputs, places[-1:] - shift).squeeze(1)
+
+    @abstractmethod
+    def outputs(self, sequence: torch.Tensor) -> torch.Tensor:
+        """(B, K, D) → (B, K, ``width``), of which output k follows from inputs 0 to k only."""
+
+
+def _moved(rows: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    """(B, K, D) → (B, n, D), the rows at (B, n) places; those outside are of no meaning."""
+    inside = places.clamp(0, rows.shape[1] - 1)
+    return torch.take_along_dim(rows, inside.unsqueeze(-1), dim=1)
+
+
+def _with_actions(frames: torch.Tensor, past: torch.Tensor | None) -> torch.Tensor:
     """Put to each frame the action that led to it, where it is seen.
 
     Args:
@@ -24,32 +84,3 @@ def with_actions(frames: torch.Tensor, past: torch.Tensor | None) -> torch.Tenso
     if lacking:
         past = functional.pad(past, (0, 0, lacking, 0))
     return torch.cat([frames, past], dim=-1)
-
-
-def last_output(
-    causal: Callable[[torch.Tensor], torch.Tensor],
-    sequence: torch.Tensor,
-    is_pad: torch.Tensor | None,
-) -> torch.Tensor:
-    """Output of a causal network for the last element, in which padding has no part.
-
-    Padding stands at the beginning. The sequences are moved forward over it, so that it stands
-    behind what is asked for, where a causal network cannot see it: that is exact, and needs neither
-    packing nor masks.
-
-    Args:
-        causal: (B, K, D) → (B, K, W'), of which output k follows from inputs 0 to k only.
-        sequence: (B, K, D).
-        is_pad: (B, K) bool, none in the last place; None means no padding.
-
-    Returns:
-        (B, W').
-    """
-    if is_pad is None:
-        return causal(sequence)[:, -1]
-    last = sequence.shape[1] - 1
-    shift = is_pad.sum(1, keepdim=True)
-    rows = torch.arange(last + 1, device=sequence.device) + shift
-    moved = torch.take_along_dim(sequence, rows.clamp_max(last).unsqueeze(-1), dim=1)
-    outputs = causal(moved)
-    return torch.take_along_dim(outputs, (last - shift).unsqueeze(-1), dim=1).squeeze(1)

@@ -6,15 +6,14 @@ import torch
 from torch import nn
 
 from robolearn.policies.memory.config import MemoryConfig
-from robolearn.policies.memory.memory import Memory
-from robolearn.policies.memory.sequence import last_output, with_actions
+from robolearn.policies.memory.sequence import SequenceMemory
 
 
-class TransformerMemory(Memory):
-    """A causal transformer over the frames (Vaswani et al. 2017); the output at the present one.
+class TransformerMemory(SequenceMemory):
+    """A causal transformer over the frames (Vaswani et al. 2017).
 
     Normalisation stands before each sublayer (Xiong et al. 2020), and positions are learnt. They
-    are counted back from the present frame.
+    are counted from the first frame that is seen.
 
     Args:
         width: W, of the vector of each frame.
@@ -45,15 +44,7 @@ class TransformerMemory(Memory):
         mask = nn.Transformer.generate_square_subsequent_mask(config.history)
         self.register_buffer("_mask", mask, persistent=False)
 
-    def remember(
-        self,
-        frames: torch.Tensor,
-        past: torch.Tensor | None,
-        frame_is_pad: torch.Tensor | None,
-    ) -> torch.Tensor:
-        tokens = self.embed(with_actions(frames, past)) + self.positions
-        return last_output(self._outputs, tokens, frame_is_pad)
-
-    def _outputs(self, tokens: torch.Tensor) -> torch.Tensor:
+    def outputs(self, sequence: torch.Tensor) -> torch.Tensor:
+        tokens = self.embed(sequence) + self.positions
         outputs: torch.Tensor = self.blocks(tokens, mask=self._mask, is_causal=True)
         return outputs

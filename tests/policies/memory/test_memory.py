@@ -87,15 +87,56 @@ def test_an_lstm_begins_with_the_episode() -> None:
     torch.testing.assert_close(seen, expected)
 
 
-def test_a_transformer_without_padding_is_masked_attention() -> None:
+def test_a_transformer_sees_what_comes_first_in_the_first_place() -> None:
     memory = make("transformer").eval()
     frames = torch.randn(1, HISTORY, WIDTH)
     seen = memory(frames, frame_is_pad=pads(1))
-    tokens = memory.embed(frames) + memory.positions
-    hidden = torch.ones(HISTORY, HISTORY, dtype=torch.bool).triu(1)
-    hidden[1:, 0] = True
+    tokens = memory.embed(frames[:, 1:]) + memory.positions[:-1]
+    hidden = torch.ones(HISTORY - 1, HISTORY - 1, dtype=torch.bool).triu(1)
     expected = memory.blocks(tokens, mask=hidden)[:, -1]
     torch.testing.assert_close(seen, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("past_actions", [0, HISTORY])
+@pytest.mark.parametrize("kind", SEQUENCES)
+def test_each_frame_of_a_sequence_is_what_it_would_be_without_later_ones(
+    kind: str, past_actions: int
+) -> None:
+    memory = make(kind, past_actions).eval()
+    frames, is_pad = torch.randn(HISTORY, HISTORY, WIDTH), pads(*range(HISTORY))
+    past = torch.randn(HISTORY, HISTORY, ACTIONS) if past_actions else None
+    past_pad = is_pad if past_actions else None
+    each = memory.each(frames, past, is_pad, past_pad)
+    assert each.shape == (HISTORY, HISTORY, memory.width)
+    for frame in range(HISTORY):
+        later = HISTORY - 1 - frame  # the window as it was then: what came later is not in it
+        then = memory(
+            frames.roll(later, 1),
+            None if past is None else past.roll(later, 1),
+            frame_is_pad=is_pad.roll(later, 1) | (torch.arange(HISTORY) < later),
+            past_action_is_pad=None if past_pad is None else past_pad.roll(later, 1),
+        )
+        began = ~is_pad[:, frame]
+        torch.testing.assert_close(each[began, frame], then[began], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("past_actions", [0, 2])
+def test_a_stack_has_a_vector_for_each_frame_with_a_whole_history(past_actions: int) -> None:
+    memory = make("stack", past_actions).eval()
+    frames, is_pad = torch.randn(3, HISTORY + 2, WIDTH), pads(0, 1, 3, of=HISTORY + 2)
+    past = torch.randn(3, past_actions + 2, ACTIONS) if past_actions else None
+    past_pad = pads(0, 1, 2, of=past_actions + 2) if past_actions else None
+    each = memory.each(frames, past, is_pad, past_pad)
+    assert each.shape == (3, 3, memory.width)
+    for frame in range(3):
+        expected = memory(
+            frames[:, frame : frame + HISTORY],
+            None if past is None else past[:, frame : frame + past_actions],
+            past_action_is_pad=None
+            if past_pad is None
+            else past_pad[:, frame : frame + past_actions],
+        )
+        torch.testing.assert_close(each[:, frame], expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
