@@ -44,9 +44,9 @@ from robolearn.agents.policy import PolicyAgent
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.formats import open_dataset, open_writer
 from robolearn.episodes.frames import Observation
-from robolearn.episodes.loading.windows import Windows
 from robolearn.learning.acceleration import make_accelerator
 from robolearn.learning.learner import Learner
+from robolearn.learning.windows import learning_windows
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
@@ -59,7 +59,7 @@ STEPS = {"mlp": 60, "rnn": 15}
 """Of each side in one round."""
 DECISIONS = 500
 """Of each side in one round."""
-DECISION_ROUNDS = 40
+DECISION_ROUNDS = 20
 NETWORKS: dict[Network, str] = {
     "mlp": "MLP 1024, 1024",
     "rnn": f"LSTM 2×400, {FRAMES} frames",
@@ -68,9 +68,8 @@ NETWORKS: dict[Network, str] = {
 
 def learner(dataset: Dataset, network: Network) -> Learner:
     config = robolearn_config(network, steps=100_000, learning_rate=1e-4, seed=0)
-    policy = config.policy
-    schema = PolicySchema.of(dataset.context, policy.inputs)
-    windows = Windows(dataset, tuple(schema.inputs), policy.memory.history, "train")
+    schema = PolicySchema.of(dataset.context, config.policy.inputs)
+    windows = learning_windows(dataset, schema, config.policy, "train")
     return Learner(schema, config, windows, make_accelerator(config))
 
 
