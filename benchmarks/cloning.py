@@ -1,7 +1,7 @@
 """Success of policies cloned by robolearn and by robomimic 0.3.0 from the same demonstrations.
 
     python benchmarks/cloning.py [--tasks lift can square] [--sides robomimic robolearn]
-                                 [--seeds 0 1 2] [--steps 3000] [--data runs/cloning]
+                                 [--seeds 0 1 2] [--steps 2000] [--data runs/cloning]
 
 For each task 200 scripted demonstrations are recorded with all variation (``robolearn record
 sim:lift --episodes 200 --variation all``; those that fail are not kept) and put into one HDF5 file,
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--sides", nargs="+", choices=list(SIDES), default=list(SIDES))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--data", type=Path, default=ROOT / "runs" / "cloning")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -15,7 +15,8 @@ else; of the RNN, one frame with the state kept. ``PolicyAgent`` carries no stat
 frames again, so that for it the bare network of ten frames stands beside it, too.
 
 Time is counted twice: as it passes, and as the processor's, which other programs on a shared
-machine disturb less. Writes benchmarks/results/training_speed.json and training_speed.png.
+machine disturb less: decisions are compared by it. Writes benchmarks/results/training_speed.json
+and training_speed.png.
 """
 
 from __future__ import annotations
@@ -214,18 +215,20 @@ def decisions(
         }
         for name in sides
     }
-    median = rows["robolearn"]["median_ms"]
-    times = {name: round(median / rows[name]["median_ms"], 2) for name in frames}
+    median = rows["robolearn"]["median_processor_ms"]
+    times = {name: round(median / rows[name]["median_processor_ms"], 2) for name in frames}
     slowest = rows["robolearn"]["percentile_99_9_ms"]
+    slowest_by_processor = rows["robolearn"]["percentile_99_9_processor_ms"]
     return {
         "calls_of_each": DECISIONS * DECISION_ROUNDS,
         "sides": rows,
         "times_as_long_as": times,
-        "times_as_fast_as_robomimic": round(rows["robomimic"]["median_ms"] / median, 2),
+        "times_as_fast_as_robomimic": round(rows["robomimic"]["median_processor_ms"] / median, 2),
         "goals": {"times_as_long": DECISION_GOAL, "percentile_99_9_ms": SLOWEST_GOAL_MS},
         "met": {
             "times_as_long": max(times.values()) <= DECISION_GOAL,
             "percentile_99_9_ms": slowest <= SLOWEST_GOAL_MS,
+            "percentile_99_9_processor_ms": slowest_by_processor <= SLOWEST_GOAL_MS,
         },
     }
 
@@ -245,10 +248,10 @@ def plot(networks: dict[str, Any]) -> None:
     for name, found in networks.items():
         for side, row in found["decision"]["sides"].items():
             labels.append(f"{side}, {name.split()[0]}")
-            values.append(row["median_ms"])
+            values.append(row["median_processor_ms"])
             shades.append(colours.get(side, "0.8"))
     axes[1].bar_label(axes[1].barh(labels, values, color=shades), fmt="%.3f", padding=3)
-    axes[1].set_xlabel("ms for a decision, median")
+    axes[1].set_xlabel("ms of the processor for a decision, median")
     for axis in axes:
         axis.set_xlim(0, 1.2 * axis.get_xlim()[1])
         axis.invert_yaxis()
