@@ -39,3 +39,7 @@ class SimulationError(RobolearnError):
 
 class MissingDependency(RobolearnError):
     """An optional package or a system library is not installed; the message names it."""
+
+
+class NoDensity(RobolearnError):
+    """A log-probability is asked of an action head that has none."""

@@ -8,6 +8,7 @@ from robolearn.environments.task import SimTask, load_task
 from robolearn.errors import ConfigurationError, ShelfError
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.shelf import read_toml, shelf_folder, validate
 
 
@@ -98,5 +99,5 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_values_from_python_are_held_to_the_same_limits() -> None:
-    with pytest.raises(ConfigurationError, match=r"policy\.history: .*1 .*it is 0"):
-        validate(CloningConfig(policy=PolicyConfig(history=0)))
+    with pytest.raises(ConfigurationError, match=r"policy\.memory\.history: .*1 .*it is 0"):
+        validate(CloningConfig(policy=PolicyConfig(memory=MemoryConfig(history=0))))

@@ -12,8 +12,9 @@ from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
 from robolearn.cli.main import ANSWER_IS_NO, DONE
-from robolearn.control.seeds import FIRST_EVALUATION_SEED
+from robolearn.control.seeds import FIRST_EVALUATION_SEED, FIRST_TRIAL_SEED
 from robolearn.control.workers import available_cores
+from robolearn.policies.config import ActionChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +33,20 @@ class Evaluate(Command):
         seed: of the first episode; demonstrations are never recorded with these seeds.
         require: exit with status 1 when the success rate is below this.
         processes: simulators at once; they do not change the result.
+        actions: which of those that the policy holds for possible: mode, the best; low-noise, a way
+            of going on is drawn, but no noise about it; sample, drawn as it stands. What is drawn
+            follows from the episode's seed.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]
     on: str
     episodes: Annotated[int, Field(ge=1)] = 50
-    seed: Annotated[int, Field(ge=FIRST_EVALUATION_SEED, lt=2**31)] = FIRST_EVALUATION_SEED
+    seed: Annotated[int, Field(ge=FIRST_EVALUATION_SEED, lt=FIRST_TRIAL_SEED)] = (
+        FIRST_EVALUATION_SEED
+    )
     require: Annotated[float | None, Field(ge=0, le=1)] = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
+    actions: ActionChoice = "mode"
 
     def run(self) -> int:
         from robolearn.cli.report import report
@@ -68,6 +75,7 @@ class Evaluate(Command):
                         min(self.processes, self.episodes),
                         record,
                         progress,
+                        self.actions,
                     )
             except KeyboardInterrupt:
                 raise Stopped(

@@ -3,3 +3,6 @@
 FIRST_EVALUATION_SEED = 1_000_000
 """`record` takes seeds below this one, `evaluate` this one and those above, so that no policy is
 tried on an episode that it was shown."""
+
+FIRST_TRIAL_SEED = 2_000_000_000
+"""Of what is tried while training, where one may look as often as one likes."""

@@ -18,6 +18,8 @@ IMAGES = "observation.images"
 ACTION = "action"
 SIMULATOR_STATE = "simulator_state"
 """Time, positions and velocities of all that is simulated: for replay, never a policy's input."""
+TASK_INDEX = "task_index"
+"""Which of several tasks' texts holds for a frame; LeRobot's name for it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,12 @@ class Feature:
     @property
     def is_image(self) -> bool:
         return len(self.shape) == 3 and self.dtype == "uint8"
+
+    @property
+    def is_depth(self) -> bool:
+        """Whether it is an image of distances: (H, W) of any type, or (H, W, 1) but of uint8."""
+        one_channel = len(self.shape) == 3 and self.shape[2] == 1
+        return len(self.shape) == 2 or (one_channel and not self.is_image)
 
     def indices(self, stem: str) -> list[int]:
         """Positions of the elements called ``stem`` or ``stem.<something>``, in order.
@@ -105,6 +113,9 @@ class Feature:
                 f"a frame of shape {array.shape} does not fit the feature's {self.shape}"
             )
         return array
+
+
+TASK_FEATURE = Feature("int64", (1,), (TASK_INDEX,))
 
 
 @functools.cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -26,10 +26,16 @@ class CloningConfig:
         warmup: steps over which the learning rate rises.
         weight_decay: of AdamW.
         gradient_norm: to which larger gradients are scaled down.
+        accumulate: parts that a batch is computed in, one after the other, to need less memory.
+        precision: of the network's arithmetic; weights and losses stay float32.
+        compile: let torch compile the network, which pays off for large networks on a GPU.
         average: share of the old in the moving average of the weights, which is what is kept as the
             policy; 0 keeps the last weights.
         log_every: steps between two lines of metrics.
         checkpoint_every: steps between two checkpoints to resume from.
+        evaluate_every: steps between two trials in the simulator, where one is named; 0 for none.
+        evaluate_episodes: of each trial. Their seeds are neither those of demonstrations nor those
+            of ``robolearn evaluate``.
         seed: of the initial weights and the order of the windows.
     """
 
@@ -40,9 +46,14 @@ class CloningConfig:
     warmup: Annotated[int, Field(ge=0)] = 200
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4
     gradient_norm: Positive = 10.0
+    accumulate: Count = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     average: Annotated[float, Field(ge=0, lt=1)] = 0.995
     log_every: Count = 100
     checkpoint_every: Count = 500
+    evaluate_every: Annotated[int, Field(ge=0)] = 0
+    evaluate_episodes: Count = 20
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
 
     __pydantic_config__ = STRICT

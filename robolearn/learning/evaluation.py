@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import multiprocessing
+import statistics
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from robolearn.agents.policy import PolicyAgent
+from robolearn.control.seeds import FIRST_TRIAL_SEED
 from robolearn.control.simulation import SeededOutcome, record_episodes
+from robolearn.control.workers import available_cores
 from robolearn.environments.targets import Task
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy
+from robolearn.policies.config import ActionChoice
 
 
 def evaluate(
@@ -27,6 +32,7 @@ def evaluate(
     processes: int,
     record: FolderWriter,
     progress: Progress,
+    actions: ActionChoice = "mode",
 ) -> Evaluation:
     """Try a policy in the simulator.
 
@@ -39,6 +45,7 @@ def evaluate(
         processes: simulators at once; they do not change the result.
         record: keeps the episodes, each as it ends.
         progress: called after each episode.
+        actions: which of the possible ones the policy carries out, see `PolicyAgent`.
 
     Raises:
         PolicyError: the policy cannot be read.
@@ -49,7 +56,7 @@ def evaluate(
     results: list[SeededOutcome] = []
     for result in record_episodes(
         task,
-        partial(load_agent, policy, target),
+        partial(load_agent, policy, target, actions=actions),
         "policy",
         seeds,
         record,
@@ -76,7 +83,40 @@ def evaluate(
     )
 
 
-def load_agent(policy: Path, target: str, context: EpisodeContext) -> PolicyAgent:
+@dataclass(frozen=True)
+class Trials:
+    """Tries policies while they are trained, always on the same seeds, and keeps no episodes.
+
+    Args:
+        task: to try them on.
+        target: how the user named it.
+        episodes: of each trial.
+    """
+
+    task: Task
+    target: str
+    episodes: int
+
+    def __call__(self, policy: Path) -> dict[str, float]:
+        """``success`` or ``return``, means over the episodes, of the policy in a folder."""
+        with FolderWriter(policy.parent / "episodes") as record:
+            evaluation = evaluate(
+                policy,
+                self.task,
+                self.target,
+                self.episodes,
+                FIRST_TRIAL_SEED,
+                min(available_cores(), self.episodes),
+                record,
+                lambda *_: None,
+            )
+        success = {"success": evaluation.rate} if evaluation.successes else {}
+        return success | {"return": statistics.fmean(evaluation.returns)}
+
+
+def load_agent(
+    policy: Path, target: str, context: EpisodeContext, actions: ActionChoice = "mode"
+) -> PolicyAgent:
     """The agent of a policy folder, for an environment of this context.
 
     Raises:
@@ -87,4 +127,4 @@ def load_agent(policy: Path, target: str, context: EpisodeContext) -> PolicyAgen
     loaded.schema.require_fit(context, target)
     if multiprocessing.parent_process() is not None:
         torch.set_num_threads(1)  # the other cores have simulators of their own
-    return PolicyAgent(loaded)
+    return PolicyAgent(loaded, context.task, actions)

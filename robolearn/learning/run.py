@@ -16,11 +16,13 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shlex
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +30,14 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 import robolearn
-from robolearn.errors import FolderInUse, TrainingError
+from robolearn.errors import FolderInUse, MissingDependency, TrainingError
 from robolearn.folders import claimed, commit, write_file
 from robolearn.learning.config import CloningConfig
 from robolearn.shelf import read_toml
 
 if TYPE_CHECKING:  # torch takes seconds to import, which who only asks for a path need not wait for
     import torch
+    from torch.utils.tensorboard import SummaryWriter
 
     from robolearn.episodes.dataset import Dataset
     from robolearn.policies.policy import Policy
@@ -47,10 +50,13 @@ class Run:
 
     Args:
         path: of the folder.
+        wandb_project: of Weights & Biases, where figures go, too; a run that is resumed goes on
+            there. None for no such.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, wandb_project: str | None = None) -> None:
         self.path = path
+        self._wandb_project = wandb_project
         self.config = path / "config.toml"
         self.policy = path / "policy"
         self.evaluation = path / "evaluation.json"
@@ -64,7 +70,13 @@ class Run:
     @classmethod
     @contextlib.contextmanager
     def train(
-        cls, path: Path, config: CloningConfig, dataset: Dataset, *, resume: bool
+        cls,
+        path: Path,
+        config: CloningConfig,
+        dataset: Dataset,
+        *,
+        resume: bool,
+        wandb_project: str | None = None,
     ) -> Iterator[Run]:
         """Make a run folder, or open one to go on, and keep others from writing to it meanwhile.
 
@@ -73,13 +85,14 @@ class Run:
             config: how to train; written down.
             dataset: to train on; written down.
             resume: go on with the training that the folder holds.
+            wandb_project: as above.
 
         Raises:
             FolderInUse: the folder holds something already, or another process is at work in it.
             TrainingError: it is to be resumed with another config, whose keys are named, or on
                 another dataset.
         """
-        run = cls(path)
+        run = cls(path, wandb_project)
         if run.config.is_file() and not resume:
             raise FolderInUse(
                 f"the folder {path} is in use: add --resume to go on with it, or name another"
@@ -194,24 +207,66 @@ class Run:
 
     @contextlib.contextmanager
     def metrics(self) -> Iterator[Metrics]:
-        """Where figures are written while training."""
+        """Where figures are written while training.
+
+        Raises:
+            MissingDependency: they are to go to Weights & Biases, and it is not installed.
+        """
         # TensorBoard takes a second to import; who only looks at a run need not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 
-        with SummaryWriter(str(self.path / "tensorboard")) as events:
-            yield Metrics(self._metrics, events)
+        with contextlib.ExitStack() as stack:
+            events = stack.enter_context(SummaryWriter(str(self.path / "tensorboard")))
+            sinks: list[Sink] = [partial(_add_scalars, events)]
+            if self._wandb_project is not None:
+                online = stack.enter_context(self._begin_wandb(self._wandb_project))
+                sinks.append(lambda step, values: online.log(dict(values), step=step))
+            yield Metrics(self._metrics, sinks)
+
+    def _begin_wandb(self, project: str) -> Any:
+        try:
+            import wandb
+        except ImportError as error:
+            raise MissingDependency(
+                f"--wandb needs wandb: pip install 'robolearn[wandb]' ({error})"
+            ) from error
+        config = asdict(read_toml(self.config, CloningConfig))
+        path = self.path.resolve()
+        return wandb.init(
+            project=project,
+            name=path.name,
+            id=hashlib.sha256(str(path).encode()).hexdigest()[:16],  # the same when it is resumed
+            resume="allow",
+            dir=self.path,
+            config=config,
+            settings=wandb.Settings(console="off"),
+        )
 
     def read_metrics(self) -> list[dict[str, float]]:
         """The lines of ``metrics.jsonl``."""
         return _read_json_lines(self._metrics)
 
 
-class Metrics:
-    """Figures of training steps, as JSON lines and as TensorBoard events."""
+def _add_scalars(events: SummaryWriter, step: int, values: Mapping[str, float]) -> None:
+    for name, value in values.items():
+        events.add_scalar(name, value, step)
 
-    def __init__(self, path: Path, events: Any) -> None:
+
+type Sink = Callable[[int, Mapping[str, float]], None]
+"""Takes the values of a step by name."""
+
+
+class Metrics:
+    """Figures of training steps, as JSON lines and wherever else they are wanted.
+
+    Args:
+        path: of the lines.
+        sinks: that also take them.
+    """
+
+    def __init__(self, path: Path, sinks: Sequence[Sink]) -> None:
         self._path = path
-        self._events = events
+        self._sinks = sinks
 
     def go_on_from(self, step: int) -> None:
         """Drop what a run that was killed had written after the step it is resumed from."""
@@ -222,8 +277,8 @@ class Metrics:
         """Write the values of one step."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **values}) + "\n")
-        for name, value in values.items():
-            self._events.add_scalar(name, value, step)
+        for sink in self._sinks:
+            sink(step, values)
 
 
 def _read_json_lines(path: Path) -> list[dict[str, float]]:

@@ -21,10 +21,11 @@ from safetensors.torch import load_file, save
 from robolearn.errors import PolicyError
 from robolearn.folders import commit
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.migration import from_version_1
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 
@@ -69,18 +70,32 @@ def load_policy(folder: Path) -> Policy:
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]
-        if version != FORMAT_VERSION:
-            raise PolicyError(
-                f"{path}: format version {version}, and this robolearn reads {FORMAT_VERSION}"
-            )
+    except Exception as error:  # whatever a damaged or hostile description leads to
+        raise PolicyError(f"{path}: no readable policy: {_one_line(error)}") from error
+    if version not in (1, FORMAT_VERSION):
+        raise PolicyError(
+            f"{path}: format version {version}, and this robolearn reads 1 to {FORMAT_VERSION}"
+        )
+    try:
+        weights = load_file(folder / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise PolicyError(f"{folder / _WEIGHTS}: no readable weights: {error}") from error
+    try:
+        if version == 1:
+            description, weights = from_version_1(description, weights)
         config = TypeAdapter(PolicyConfig).validate_python(description["policy"])
         policy = Policy(PolicySchema.from_json(description["schema"]), config)
-    except PolicyError:
-        raise
-    except Exception as error:  # whatever a damaged or hostile description leads to, in torch too
-        raise PolicyError(f"{path}: no readable policy: {error}") from error
+    except Exception as error:  # likewise, in torch too
+        raise PolicyError(f"{path}: no readable policy: {_one_line(error)}") from error
     try:
-        policy.load_state_dict(load_file(folder / _WEIGHTS))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        raise PolicyError(f"{folder / _WEIGHTS}: no readable weights: {error}") from error
+        policy.load_state_dict(weights)
+    except RuntimeError as error:
+        raise PolicyError(
+            f"{folder / _WEIGHTS}: no readable weights, they are of another network: "
+            f"{_one_line(error)}"
+        ) from error
     return policy.eval()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,77 +1,36 @@
-"""The policy: encoder, mixture head for the arm, separate head for the gripper."""
+"""The policy: encoder, memory, a head for the arm and one for the gripper."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.distributions import Bernoulli, MixtureSameFamily
 
 from robolearn.episodes.loading.windows import Batch, Windows
+from robolearn.errors import ConfigurationError
+from robolearn.policies.action_heads.gripper import GripperHead
+from robolearn.policies.action_heads.mixture import MixtureHead
+from robolearn.policies.action_heads.registry import make_action_head
+from robolearn.policies.action_units import ActionUnits
+from robolearn.policies.auxiliary.losses import AuxiliaryLosses
 from robolearn.policies.config import PolicyConfig
-from robolearn.policies.encoder import StateEncoder
-from robolearn.policies.heads import GripperHead, MixtureHead
-from robolearn.policies.normalization import Normalizer
+from robolearn.policies.distribution import PolicyDistribution
+from robolearn.policies.encoders.observation import ObservationEncoder
+from robolearn.policies.memory.kinds import memory_of
 from robolearn.policies.schema import PolicySchema
 
 
-@dataclass(frozen=True)
-class ActionDistribution:
-    """A policy's answer to B observations.
-
-    Attributes:
-        arm: mixture over the normalised arm action, (B, A_arm).
-        gripper: over (B, G), 1 where closed.
-        policy: that it came from; it knows the units.
-    """
-
-    arm: MixtureSameFamily
-    gripper: Bernoulli
-    policy: Policy
-
-    def arm_log_prob(self, actions: torch.Tensor) -> torch.Tensor:
-        """(B, A) actions → (B,) log-density of their normalised arm part."""
-        density: torch.Tensor = self.arm.log_prob(self.policy.normalized_arm(actions))
-        return density
-
-    def gripper_log_prob(self, actions: torch.Tensor) -> torch.Tensor:
-        """(B, A) actions → (B,) log-probability of their gripper part."""
-        density: torch.Tensor = self.gripper.log_prob(self.policy.gripper_closed(actions)).sum(-1)
-        return density
-
-    def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
-        """(B, A) actions → (B,)."""
-        return self.arm_log_prob(actions) + self.gripper_log_prob(actions)
-
-    @property
-    def mode_weights(self) -> torch.Tensor:
-        """(B, M) weights of the mixture."""
-        weights: torch.Tensor = self.arm.mixture_distribution.probs
-        return weights
-
-    @property
-    def mode_actions(self) -> torch.Tensor:
-        """(B, M, A_arm) means of the mixture's Gaussians, in the environment's units."""
-        means: torch.Tensor = self.arm.component_distribution.mean
-        return self.policy.arm_normalizer.inverse(means)
-
-    def most_likely(self) -> torch.Tensor:
-        """(B, A): the mean of the heaviest Gaussian, the gripper as is more probable."""
-        heaviest = self.mode_weights.argmax(-1)
-        arm = self.mode_actions[torch.arange(len(heaviest)), heaviest]
-        return self.policy.action(arm, self.gripper.logits > 0)
-
-
 class Policy(nn.Module):
-    """Decides on an action from the last K observations.
-
-    The gripper's elements of the action are opened (``low``) or closed (``high``), nothing between.
+    """Decides on H actions from the last K observations, and the P actions before.
 
     Args:
         schema: what goes in and out.
         config: the network.
+
+    Raises:
+        FeatureMismatch: an input is of no kind that can be seen.
+        ConfigurationError: the config does not fit the features, or contradicts itself.
     """
 
     def __init__(self, schema: PolicySchema, config: PolicyConfig) -> None:
@@ -79,58 +38,161 @@ class Policy(nn.Module):
         self.schema = schema
         self.config = config
         action = schema.action
-        self._arm = list(action.arm)
-        self._gripper = list(action.gripper)
-        low = torch.tensor(action.low, dtype=torch.float32)
-        high = torch.tensor(action.high, dtype=torch.float32)
-        self.register_buffer("_low", low, persistent=False)
-        self.register_buffer("_high", high, persistent=False)
-        self._low: torch.Tensor
-        self._high: torch.Tensor
-        self.encoder = StateEncoder(schema.inputs, config.history, config.hidden, config.dropout)
-        self.arm_normalizer = Normalizer(len(self._arm))
-        self.arm_head = MixtureHead(
-            self.encoder.width, len(self._arm), config.modes, config.least_scale
+        self.units = ActionUnits(action)
+        if config.ensemble and self.units.is_discrete:
+            raise ConfigurationError(
+                "ensemble takes the mean of actions, and these actions are whole numbers"
+            )
+        self.encoder = ObservationEncoder(schema.inputs, config.encoder, schema.tasks)
+        self.memory = memory_of(config.memory, self.encoder.width, len(action.low))
+        width, horizon = self.memory.width, config.horizon
+        self.arm_head = make_action_head(config.action, width, horizon, action)
+        self.gripper_head = GripperHead(width, horizon, len(action.gripper), config.action.gripper)
+        self.auxiliary = AuxiliaryLosses(
+            config.auxiliary, width, len(action.low), schema.vectors, schema.learnt
         )
-        self.gripper_head = GripperHead(self.encoder.width, len(self._gripper))
+
+    @property
+    def modes(self) -> int:
+        """Gaussians in the mixture over the arm's action; 0 where the head is none."""
+        return self.config.action.mixture.modes if isinstance(self.arm_head, MixtureHead) else 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
 
     def fit_normalization(self, windows: Windows) -> None:
-        """Take the normalisation of observations and actions from demonstrations."""
+        """Take the normalisation of observations and actions from demonstrations.
+
+        Raises:
+            FeatureMismatch: an input is constant in all demonstrations, or missing.
+            DatasetError: a value is not finite.
+            PolicyError: a camera's weights file cannot be read.
+        """
         self.encoder.fit(windows.observations)
-        self.arm_normalizer.fit(windows.actions[:, self._arm])
+        self.units.fit(windows.actions)
+        self.arm_head.fit(self.units.arm(windows.actions))
+        self.auxiliary.fit(windows.observations)
 
-    def forward(self, observations: Mapping[str, torch.Tensor]) -> ActionDistribution:
-        """(B, K, D) by feature name → distribution over (B, A)."""
-        features = self.encoder(observations)
-        return ActionDistribution(self.arm_head(features), self.gripper_head(features), self)
+    def forward(
+        self,
+        observations: Mapping[str, torch.Tensor],
+        past_actions: torch.Tensor | None = None,
+        frame_is_pad: torch.Tensor | None = None,
+        past_action_is_pad: torch.Tensor | None = None,
+    ) -> PolicyDistribution:
+        """Decide.
 
-    def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
-        """Negative log-likelihoods of the demonstrated actions, each a mean over the batch.
+        Args:
+            observations: (B, K, ...) by feature name, as `Batch.observations`.
+            past_actions: (B, P, A) in the environment's units, the last one last; None hides them.
+            frame_is_pad: (B, K) bool, the frame lies before the episode; None means that none does.
+            past_action_is_pad: (B, P) bool, likewise.
 
         Returns:
-            ``arm`` in nats of the normalised action, ``gripper`` in nats, and their sum ``total``,
-            L = L_arm + λ L_gripper with λ = ``gripper_weight``.
+            The distribution over (B, H, A).
+
+        Raises:
+            FeatureMismatch: a feature is missing or of another shape.
         """
-        distribution = self(batch.observations)
-        arm = -distribution.arm_log_prob(batch.action).mean()
-        gripper = -distribution.gripper_log_prob(batch.action).mean()
-        return {"total": arm + self.config.gripper_weight * gripper, "arm": arm, "gripper": gripper}
-
-    def normalized_arm(self, actions: torch.Tensor) -> torch.Tensor:
-        """(..., A) → (..., A_arm)."""
-        normalized: torch.Tensor = self.arm_normalizer(actions[..., self._arm])
-        return normalized
-
-    def gripper_closed(self, actions: torch.Tensor) -> torch.Tensor:
-        """(..., A) → (..., G), 1 where the action is nearer to closed than to open."""
-        middle = (self._low + self._high) / 2
-        return (actions > middle)[..., self._gripper].float()
-
-    def action(self, arm: torch.Tensor, closed: torch.Tensor) -> torch.Tensor:
-        """(B, A_arm) in the environment's units and (B, G) → (B, A)."""
-        action = self._low.repeat(len(arm), 1)
-        action[:, self._arm] = arm
-        action[:, self._gripper] = torch.where(
-            closed, self._high[self._gripper], self._low[self._gripper]
+        return self.decide(
+            self.encoder(observations),
+            None if past_actions is None else self.units.past(past_actions),
+            frame_is_pad,
+            past_action_is_pad,
         )
-        return action
+
+    def decide(
+        self,
+        frames: torch.Tensor,
+        past: torch.Tensor | None,
+        frame_is_pad: torch.Tensor | None,
+        past_is_pad: torch.Tensor | None,
+    ) -> PolicyDistribution:
+        """`forward` for frames that were encoded before.
+
+        Args:
+            frames: (B, K, W) from ``encoder``.
+            past: (B, P, A) from ``units.past``.
+            frame_is_pad: (B, K) bool.
+            past_is_pad: (B, P) bool.
+        """
+        features = self.memory(
+            frames, past, frame_is_pad=frame_is_pad, past_action_is_pad=past_is_pad
+        )
+        return PolicyDistribution(
+            self.arm_head.distribution(features),
+            self.gripper_head.distribution(features),
+            self.units,
+        )
+
+    def losses(
+        self, batch: Batch, generator: torch.Generator | None = None
+    ) -> dict[str, torch.Tensor]:
+        """What to minimise, each a mean over what is no padding.
+
+        Memories that go from frame to frame learn from each frame of a window, others from the
+        present one; with auxiliary losses on transitions, from the one before it, too.
+
+        Args:
+            batch: of demonstrations: windows of ``config.learning_frames`` observations and
+                ``config.learning_past_actions`` past actions.
+            generator: of the noise that some heads train with; None means torch's own.
+
+        Returns:
+            ``arm`` (in nats of the normalised action where the head has a density) and ``gripper``
+            (in nats), auxiliary losses by their names, and the sum of all with their weights,
+            ``total``; further ones of the head to look at.
+        """
+        has_past = self.config.memory.past_actions > 0
+        past = self.units.past(batch.past_actions)
+        vectors = self.memory.each(
+            self.encoder(batch.observations),
+            past if has_past else None,
+            batch.observation_is_pad,
+            batch.past_action_is_pad if has_past else None,
+        )
+        count = vectors.shape[1]
+        actions, is_pad = _chunks(batch, count)
+        flat = vectors.flatten(0, 1)
+        losses = self.arm_head.losses(flat, self.units.arm(actions), is_pad, generator)
+        arm = losses.pop("action")
+        gripper = self.gripper_head.losses(flat, self.units.closed(actions), is_pad)["gripper"]
+        total = arm + self.config.gripper_weight * gripper
+        if self.auxiliary:
+            weighted, auxiliary = self.auxiliary(vectors, batch, _last(past, count - 1))
+            total, losses = total + weighted, {**losses, **auxiliary}
+        return {"total": total, "arm": arm, "gripper": gripper, **losses}
+
+
+def _chunks(batch: Batch, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The actions to learn at the last frames of windows.
+
+    Args:
+        batch: the windows.
+        count: F, frames.
+
+    Returns:
+        (B · F, H, A) the chunk that begins at each frame; and (B · F, H) bool, it is padding, or
+        the frame is.
+    """
+    if count == 1:
+        return batch.actions, batch.action_is_pad
+    horizon = batch.actions.shape[1]
+    before = count - 1
+    actions = torch.cat([_last(batch.past_actions, before), batch.actions], 1)
+    is_pad = torch.cat([_last(batch.past_action_is_pad, before), batch.action_is_pad], 1)
+    is_pad = is_pad.unfold(1, horizon, 1) | batch.observation_is_pad[:, -count:, None]
+    return actions.unfold(1, horizon, 1).transpose(2, 3).flatten(0, 1), is_pad.flatten(0, 1)
+
+
+def _last(rows: torch.Tensor, count: int) -> torch.Tensor:
+    """(B, N, ...) → (B, ``count``, ...).
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    if rows.shape[1] < count:
+        raise ValueError(f"there are {rows.shape[1]} past actions, and {count} are learnt from")
+    return rows[:, rows.shape[1] - count :]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from robolearn.episodes.episode import Episode
+from robolearn.episodes.features import TASK_INDEX
 from robolearn.episodes.frames import Array
 from robolearn.episodes.loading.windows import history_rows
 from robolearn.policies.policy import Policy
+
+_AT_ONCE = 256
+"""Frames that are asked about together; their images are in memory."""
 
 
 @dataclass(frozen=True)
@@ -32,19 +37,46 @@ def trace_modes(policy: Policy, episode: Episode) -> ModeTrace:
     """Ask a policy at each frame of an episode, with the history that it would have had.
 
     Args:
-        policy: to ask.
+        policy: to ask; its head is a mixture.
         episode: with the policy's input features.
     """
-    rows = history_rows(len(episode), policy.config.history)
-    device = next(policy.parameters()).device
+    answers = [
+        _answers(policy, episode, np.arange(first, min(first + _AT_ONCE, len(episode))))
+        for first in range(0, len(episode), _AT_ONCE)
+    ]
+    weights, actions, closed = (np.concatenate(parts) for parts in zip(*answers, strict=True))
+    return ModeTrace(weights, actions, closed)
+
+
+def _answers(policy: Policy, episode: Episode, frames: Array) -> tuple[Array, Array, Array]:
+    """Weights, actions and closed at these frames (N,), which follow one another."""
+    memory = policy.config.memory
+    rows = history_rows(len(episode), memory.history)[frames]
+    first, stop = int(rows[0, 0]), int(rows[-1, -1]) + 1
+    observations: dict[str, torch.Tensor] = {}
+    for name in policy.schema.inputs:
+        if name == TASK_INDEX:
+            values: Array = np.full(
+                (stop - first, 1), policy.schema.tasks.index(episode.context.task)
+            )
+        elif name in episode.images:
+            values = episode.images[name][first:stop]
+        else:
+            values = episode.observations[name][first:stop]
+        observations[name] = torch.from_numpy(values[rows - first]).to(policy.device)
+    done = frames[:, None] - np.arange(memory.past_actions, 0, -1)
+    past = episode.actions[np.maximum(done, 0)].astype(np.float32)
+    seen = frames[:, None] + np.arange(1 - memory.history, 1)
     distribution = policy(
-        {
-            name: torch.from_numpy(episode.observations[name][rows]).to(device)
-            for name in policy.schema.inputs
-        }
+        observations,
+        torch.from_numpy(past).to(policy.device) if memory.past_actions else None,
+        torch.from_numpy(seen < 0).to(policy.device),
+        torch.from_numpy(done < 0).to(policy.device) if memory.past_actions else None,
     )
-    return ModeTrace(
-        weights=distribution.mode_weights.cpu().numpy(),
-        actions=distribution.mode_actions.cpu().numpy(),
-        closed=distribution.gripper.probs.cpu().numpy(),
+    answer = (
+        distribution.mode_weights,
+        distribution.mode_actions[:, :, 0],
+        distribution.gripper.probs[:, 0],
     )
+    weights, actions, closed = (values.cpu().numpy() for values in answer)
+    return weights, actions, closed

@@ -110,7 +110,7 @@ def save_recording(
             action=context.action,
             scene=bool(hand) or any(isinstance(layer, Arm) for layer in layers),
             center=np.concatenate(hand).mean(0) if hand else np.zeros(3),
-            modes=policy is not None,
+            modes=policy is not None and policy.modes > 0,
             seconds=seconds,
         )
         recording.send_blueprint(build_blueprint(contents))
@@ -163,6 +163,8 @@ def _layers(
                 cameras = rendered.cameras
     if hand_feature(context) is not None:
         layers.append(HandPaths(recording))
-    if policy is not None:
+    if policy is not None and policy.modes:
         layers.append(Modes(recording, policy))
+    elif policy is not None:
+        notices.append("the policy's modes are not shown: only the head mixture has some")
     return tuple(notices), layers, cameras

@@ -101,7 +101,7 @@ def test_what_robosuite_collected_becomes_a_policy(
         np.testing.assert_allclose(
             episode.observations["observation.environment_state"], objects, atol=2e-6
         )
-    tiny = ["--policy.hidden", "8", "--steps", "5", "--batch", "8"]
+    tiny = ["--policy.memory.hidden", "8", "--steps", "5", "--batch", "8"]
     assert run(["train", str(demos), "--to", str(tmp_path / "run"), *tiny]) == 0
     load_policy(tmp_path / "run" / "policy")
 

@@ -15,12 +15,13 @@ from robolearn.cli import main
 from robolearn.cli.main import COMMANDS, run
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.formats import open_dataset
-from robolearn.policies.checkpoint import save_policy
+from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
-TINY = ["--policy.hidden", "8", "--steps", "10", "--batch", "8"]
+TINY = ["--policy.memory.hidden", "8", "--steps", "10", "--batch", "8"]
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -95,7 +96,10 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["record", "sim:lift", "--to", "x", "--episodes", "0"], "episodes: .*1 .*it is 0"),
         (["record", "sim:lift", "--to", "x", "--by", "me"], "'me'.*scripted"),
         (["record", "sim:fly", "--to", "x"], "unknown target 'sim:fly': use one of .*sim:lift"),
-        (["train", "x", "--to", "y", "--policy.history", "0"], "policy.history: .*it is 0"),
+        (
+            ["train", "x", "--to", "y", "--policy.memory.history", "0"],
+            "policy.memory.history: .*it is 0",
+        ),
         (["train", "nowhere", "--to", "y"], "no dataset nowhere"),
         (["train", "x", "--to", "y", "--config", "none.toml"], "none.toml: cannot be read"),
         (["info", "nowhere"], "no dataset nowhere"),
@@ -105,6 +109,9 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["evaluate", "x", "--on", "sim:lift", "--seed", "0"], "--seed: .*1000000"),
         (["record", "sim:lift", "--to", "x", "--seed", "1000000"], "--seed: .*1000000"),
         (["train", "x", "--to", "y", "--steps", "0"], "--steps: .*it is 0"),
+        (["train", "x", "--to", "y", "--policy.execute", "2"], "execute is 1 to 1, not 2"),
+        (["train", "x", "--to", "y", "--policy.action.head", "gauss"], "'gauss'"),
+        (["evaluate", "x", "--on", "sim:lift", "--actions", "best"], "'best'.*low-noise"),
         (["quickstart", "--target", "sim:fly"], "unknown target"),
     ],
 )
@@ -182,6 +189,9 @@ def test_a_gymnasium_environment_is_recorded_and_tried(
     assert run(["train", str(data), "--to", str(trained), "--steps", "2"]) == 0
     capsys.readouterr()
     evaluate = ["evaluate", str(trained), "--on", "sim:cartpole", "--episodes", "2"]
+    for actions in ("sample", "low-noise"):
+        assert run([*evaluate, "--processes", "1", "--actions", actions]) == 0
+        assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
     assert run([*evaluate, "--processes", "1"]) == 0
     assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
     assert "Return" in (trained / "report.html").read_text()
@@ -232,6 +242,20 @@ def test_train_and_its_config_as_file_and_as_options(
     assert "add --resume" in refused(capsys, "train", *second)
 
 
+def test_the_whole_tree_of_a_policy_is_on_the_command_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
+) -> None:
+    options = "--policy.action.head diffusion --policy.horizon 16 --policy.execute 8"
+    options += " --policy.memory.kind lstm --policy.memory.past-actions 2"
+    options += " --policy.action.diffusion.width 16 --policy.encoder.scaling range"
+    to = tmp_path / "run"
+    assert run(["train", str(line_dataset), "--to", str(to), *TINY, *options.split()]) == 0
+    config = load_policy(to).config
+    assert (config.horizon, config.execute, config.action.head) == (16, 8, "diffusion")
+    assert (config.memory.kind, config.memory.past_actions) == ("lstm", 2)
+    assert (config.action.diffusion.width, config.encoder.scaling) == (16, "range")
+
+
 def test_a_dataset_that_does_not_fit_the_policy_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
 ) -> None:
@@ -249,7 +273,7 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, line_dataset: Path
 ) -> None:
     schema = PolicySchema.of(open_dataset(line_dataset).context, ())
-    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "policy")
     line = refused(capsys, "evaluate", tmp_path / "policy", "--on", "sim:lift", "--episodes", "1")
     assert "observation.state.hand is missing" in line
     assert "the rate is 20 Hz, not 10 Hz" in line
@@ -259,7 +283,7 @@ def test_evaluate_answers_no_with_status_1(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, lift_demonstrations: Path
 ) -> None:
     schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
-    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "policy")
     arguments = [str(tmp_path / "policy"), "--on", "sim:lift", "--episodes", "1", "--json"]
     assert run(["evaluate", *arguments, "--require", "0.5"]) == 1
     values = json.loads(capsys.readouterr().out)

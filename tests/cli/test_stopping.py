@@ -17,6 +17,7 @@ from robolearn.episodes.formats.folder import PEERS_INDEX, count_episodes
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy, save_policy
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
@@ -63,7 +64,7 @@ def assert_intact(dataset: Path, at_least: int) -> None:
 @pytest.fixture
 def lift_policy(lift_demonstrations: Path, tmp_path: Path) -> Path:
     schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
-    save_policy(Policy(schema, PolicyConfig(hidden=(8,))), tmp_path / "policy")
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "policy")
     return tmp_path / "policy"
 
 
@@ -193,7 +194,7 @@ def test_a_full_disk_while_recording(small_disk: Path) -> None:
 
 def test_a_full_disk_while_training(small_disk: Path, lift_demonstrations: Path) -> None:
     run = small_disk / "run"
-    network = ("--policy.hidden", 32, "--policy.modes", 2)
+    network = ("--policy.memory.hidden", 32, "--policy.action.mixture.modes", 2)
     said = robolearn(
         *("train", lift_demonstrations, "--to", run, "--steps", 9000, *network),
         *("--checkpoint-every", 50, "--log-every", 1),

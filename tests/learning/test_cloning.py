@@ -2,28 +2,39 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import shutil
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from robolearn.agents.policy import PolicyAgent
+from robolearn.episodes.features import Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Observation
-from robolearn.errors import FeatureMismatch, FolderInUse, TrainingError
-from robolearn.learning.cloning import Learner, clone
+from robolearn.episodes.loading.windows import Batch, Windows
+from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse, TrainingError
+from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
+from robolearn.learning.learner import Learner
 from robolearn.learning.run import Run
+from robolearn.policies.action_heads.config import ActionHeadConfig, Head, MixtureConfig
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.shelf import read_toml
 
 CONFIG = CloningConfig(
-    policy=PolicyConfig(history=2, hidden=(32,), modes=2),
+    policy=PolicyConfig(
+        memory=MemoryConfig(history=2, hidden=(32,)),
+        action=ActionHeadConfig(mixture=MixtureConfig(modes=2)),
+    ),
     steps=60,
     batch=16,
     warmup=5,
@@ -151,7 +162,8 @@ def test_a_finished_run_is_left_as_it_is(line_dataset: Path, tmp_path: Path) -> 
 
 
 def test_it_learns(line_dataset: Path, tmp_path: Path) -> None:
-    policy_config = dataclasses.replace(CONFIG.policy, dropout=0.0)
+    memory = dataclasses.replace(CONFIG.policy.memory, dropout=0.0)
+    policy_config = dataclasses.replace(CONFIG.policy, memory=memory)
     config = dataclasses.replace(CONFIG, steps=400, learning_rate=5e-3, policy=policy_config)
     policy = train(line_dataset, tmp_path / "run", config)
     rows = Run(tmp_path / "run").read_metrics()
@@ -207,10 +219,11 @@ def test_a_folder_in_use_is_refused(line_dataset: Path, tmp_path: Path) -> None:
 def test_a_resume_with_another_config_names_the_keys(line_dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         train(line_dataset, tmp_path / "run", stop_at=20)
+    memory = dataclasses.replace(CONFIG.policy.memory, hidden=(16,))
     other = dataclasses.replace(
-        CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, hidden=(16,))
+        CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, memory=memory)
     )
-    with pytest.raises(TrainingError, match=r"policy\.hidden = .*batch = 16"):
+    with pytest.raises(TrainingError, match=r"policy\.memory\.hidden = .*batch = 16"):
         train(line_dataset, tmp_path / "run", other, resume=True)
 
 
@@ -244,6 +257,44 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_weights_that_are_not_finite_are_never_kept(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped: bool
+) -> None:
+    update = Learner.update
+
+    def spoilt(learner: Learner) -> dict[str, torch.Tensor]:
+        losses = update(learner)
+        if learner.step == 39:
+            next(learner.average.parameters()).data[0] = torch.nan
+            if stopped:
+                raise KeyboardInterrupt
+        return losses
+
+    monkeypatch.setattr(Learner, "update", spoilt)
+    with pytest.raises(TrainingError, match=f"not finite at step {39 if stopped else 40}"):
+        train(line_dataset, tmp_path / "run")
+    (kept,) = (tmp_path / "run" / "checkpoints").iterdir()
+    assert kept.name == "step_00000020"
+
+
+def test_figures_go_to_weights_and_biases_when_asked(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    dataset, run_folder = open_dataset(line_dataset), tmp_path / "run"
+    with Run.train(run_folder, CONFIG, dataset, resume=False, wandb_project="lines") as run:
+        clone(dataset, run, CONFIG, quiet)
+    (written,) = run_folder.glob("wandb/offline-run-*/run-*.wandb")
+    content = written.read_bytes()
+    assert b"train/total" in content
+    assert b"valid/gripper" in content
+    assert b"least_scale" in content  # of the config
+    with Run.train(tmp_path / "plain", CONFIG, dataset, resume=False) as run:
+        clone(dataset, run, CONFIG, quiet)
+    assert not (tmp_path / "plain" / "wandb").exists()
+
+
 def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(CONFIG, policy=PolicyConfig(inputs=("observation.state.foot",)))
     with pytest.raises(FeatureMismatch, match=r"observation\.state\.foot"):
@@ -267,3 +318,135 @@ def test_the_learning_rate_warms_up_and_comes_down(line_dataset: Path, tmp_path:
     assert rates.index(max(rates)) in range(8, 12)
     assert rates[-1] == pytest.approx(0, abs=1e-5)
     assert rates == sorted(rates[:10]) + sorted(rates[10:], reverse=True)
+
+
+def test_a_checkpoint_of_other_features_names_them(
+    line_dataset: Path, tmp_path: Path, make_episode
+) -> None:
+    """The dataset was replaced by another of the same name and number of episodes."""
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "run", stop_at=20)
+    shutil.rmtree(line_dataset)
+    with FolderWriter(line_dataset) as writer:
+        for seed in range(10):
+            episode = make_episode(seed=seed)
+            features = dict(episode.context.features)
+            features["observation.state.foot"] = features.pop("observation.state.hand")
+            seen = dict(episode.observations)
+            seen["observation.state.foot"] = seen.pop("observation.state.hand")
+            context = dataclasses.replace(episode.context, features=features, rate=20.0)
+            times = dict.fromkeys((*features, "action"), episode.time)
+            writer.add(
+                dataclasses.replace(episode, context=context, observations=seen, timestamps=times)
+            )
+    with pytest.raises(TrainingError) as caught:
+        train(line_dataset, tmp_path / "run", resume=True)
+    for part in ("foot is new", "hand is missing", "20 Hz, not 10 Hz"):
+        assert part in str(caught.value)
+
+
+def test_a_value_that_is_not_finite_names_its_feature(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Windows.batch
+    batches = iter(range(1000))
+
+    def broken(windows: Windows, *arguments: object) -> Batch:
+        made = batch(windows, *arguments)
+        if next(batches) == 30:
+            made.observations["observation.environment_state"][0] = torch.nan
+        return made
+
+    monkeypatch.setattr(Windows, "batch", broken)
+    with pytest.raises(
+        DatasetError, match=r"a value of observation\.environment_state that is not"
+    ):
+        train(line_dataset, tmp_path / "run")
+    monkeypatch.undo()
+    train(line_dataset, tmp_path / "run", resume=True)
+    train(line_dataset, tmp_path / "whole")
+    assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_what_never_varies_is_left_out_unless_it_was_named(
+    tmp_path: Path, make_episode, caplog: pytest.LogCaptureFixture
+) -> None:
+    with FolderWriter(tmp_path / "d") as writer:
+        for seed in range(3):
+            episode = make_episode(seed=seed)
+            seen = dict(episode.observations)
+            seen["observation.environment_state"] = np.full((len(episode), 1), 3, np.float32)
+            writer.add(dataclasses.replace(episode, observations=seen))
+    with caplog.at_level(logging.WARNING, logger="robolearn"):
+        policy = train(tmp_path / "d", tmp_path / "run")
+    assert tuple(policy.schema.inputs) == ("observation.state.hand",)
+    message = "constant in all demonstrations, so no input: observation.environment_state"
+    assert message in [record.getMessage() for record in caplog.records]
+    names = ("observation.environment_state", "observation.state.hand")
+    named = dataclasses.replace(CONFIG.policy, inputs=names)
+    with pytest.raises(FeatureMismatch, match=r"environment_state is constant in all demonstra"):
+        train(tmp_path / "d", tmp_path / "other", dataclasses.replace(CONFIG, policy=named))
+
+
+def test_one_policy_learns_two_tasks_by_their_texts(tmp_path: Path, make_episode) -> None:
+    """The same observations, and one task's action is the other's negative."""
+    with FolderWriter(tmp_path / "two") as writer:
+        for seed in range(8):
+            episode = make_episode(seed=seed // 2)
+            if seed % 2:
+                context = dataclasses.replace(episode.context, task="come back")
+                actions = episode.actions * np.array([-1, 1], np.float32)
+                episode = dataclasses.replace(episode, context=context, actions=actions)
+            writer.add(episode)
+    names = ("observation.environment_state", "task_index")
+    memory = dataclasses.replace(CONFIG.policy.memory, dropout=0.0)
+    policy_config = dataclasses.replace(CONFIG.policy, inputs=names, memory=memory)
+    config = dataclasses.replace(CONFIG, policy=policy_config, steps=300, learning_rate=5e-3)
+    policy = train(tmp_path / "two", tmp_path / "run", config)
+    assert policy.schema.tasks == ("go there", "come back")
+    episode = make_episode(seed=1)
+    seen = Observation({name: v[5] for name, v in episode.observations.items()}, {}, time=0.0)
+    for task, sign in (("go there", 1), ("come back", -1)):
+        agent = PolicyAgent(policy, task)
+        agent.reset(seed=0)
+        assert agent.act(seen)[0] == pytest.approx(sign * episode.actions[5, 0], abs=0.15)
+
+
+@pytest.mark.parametrize("head", ["diffusion", "vae"])
+def test_chunks_are_learnt_and_resumed_to_the_bit(
+    line_dataset: Path, tmp_path: Path, head: Head
+) -> None:
+    memory = MemoryConfig(kind="lstm", history=4, past_actions=2, hidden=(16,))
+    policy_config = PolicyConfig(
+        horizon=4, execute=2, memory=memory, action=ActionHeadConfig(head=head)
+    )
+    config = dataclasses.replace(CONFIG, policy=policy_config)
+    train(line_dataset, tmp_path / "whole", config)
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "stopped", config, stop_at=40)
+    train(line_dataset, tmp_path / "stopped", config, resume=True)
+    assert_same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+    rows = [Run(tmp_path / name).read_metrics() for name in ("whole", "stopped")]
+    assert rows[0] == rows[1]
+    assert ("train/kl" in rows[0][-1]) == (head == "vae")
+
+
+def test_images_are_learnt_from(
+    tmp_path: Path, make_episode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    front = "observation.images.front"
+    with FolderWriter(tmp_path / "seen") as writer:
+        for seed in range(10):
+            episode = make_episode(seed=seed, image=True)
+            features = {**episode.context.features, front: Feature("uint8", (24, 28, 3))}
+            random = np.random.default_rng(seed)
+            pixels = random.integers(0, 256, (len(episode), 24, 28, 3), np.uint8)
+            context = dataclasses.replace(episode.context, features=features)
+            writer.add(dataclasses.replace(episode, context=context, images={front: pixels}))
+    policy_config = dataclasses.replace(CONFIG.policy, inputs=(front, "observation.state.hand"))
+    config = dataclasses.replace(CONFIG, policy=policy_config, steps=5, log_every=5)
+    policy = train(tmp_path / "seen", tmp_path / "run", config)
+    assert policy.schema.images == (front,)
+    row = Run(tmp_path / "run").read_metrics()[-1]
+    assert {"train/total", "valid/total"} <= row.keys()

@@ -17,6 +17,7 @@ from robolearn.learning.evaluation import evaluate, load_agent
 from robolearn.learning.success import Evaluation, wilson_interval
 from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
@@ -31,7 +32,8 @@ def short_task(lift_task: SimTask) -> SimTask:
 def lift_policy(lift_demonstrations: Path, tmp_path: Path) -> Path:
     context = open_dataset(lift_demonstrations).context
     save_policy(
-        Policy(PolicySchema.of(context, ()), PolicyConfig(hidden=(8,))), tmp_path / "policy"
+        Policy(PolicySchema.of(context, ()), PolicyConfig(memory=MemoryConfig(hidden=(8,)))),
+        tmp_path / "policy",
     )
     return tmp_path / "policy"
 
@@ -76,7 +78,10 @@ def test_rewards_are_told_where_they_say_more_than_success() -> None:
 def test_a_task_without_success_is_judged_by_its_return(tmp_path: Path) -> None:
     task = load_target("gym:Pendulum-v1")
     context = make_environment(task).context
-    save_policy(Policy(PolicySchema.of(context, ()), PolicyConfig(hidden=(8,))), tmp_path / "p")
+    save_policy(
+        Policy(PolicySchema.of(context, ()), PolicyConfig(memory=MemoryConfig(hidden=(8,)))),
+        tmp_path / "p",
+    )
     with FolderWriter(tmp_path / "tried") as record:
         evaluation = evaluate(tmp_path / "p", task, "t", 2, 70, 1, record, lambda *a: None)
     assert evaluation.successes == ()

@@ -1,224 +1,224 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 from pathlib import Path
+from typing import get_args
 
-import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
-from robolearn.agents.policy import PolicyAgent
 from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats import open_dataset
-from robolearn.episodes.frames import Observation
-from robolearn.episodes.loading.windows import Windows
-from robolearn.errors import FeatureMismatch, PolicyError
-from robolearn.policies.checkpoint import load_policy, save_policy
+from robolearn.episodes.loading.windows import Batch
+from robolearn.errors import ConfigurationError, FeatureMismatch, NoDensity, PolicyError
+from robolearn.learning.windows import learning_windows
+from robolearn.policies.action_heads.config import ActionHeadConfig, Head
+from robolearn.policies.auxiliary.config import AuxiliaryConfig
 from robolearn.policies.config import PolicyConfig
-from robolearn.policies.encoder import StateEncoder
-from robolearn.policies.heads import MixtureHead
-from robolearn.policies.normalization import Normalizer
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
-CONFIG = PolicyConfig(history=3, hidden=(16,), modes=4)
+REAL_HEADS = [name for name in get_args(Head.__value__) if name != "categorical"]
+SMALL = MemoryConfig(history=2, hidden=(16,))
+POSE = Feature("float32", (2,), ("x", "y"))
+BUTTONS = ActionFeature("int64", (2,), low=(0.0, 3.0), high=(1.0, 5.0))
 
 
-@pytest.fixture
-def schema(line_dataset: Path) -> PolicySchema:
-    return PolicySchema.of(open_dataset(line_dataset).context, ())
-
-
-@pytest.fixture
-def policy(line_dataset: Path, schema: PolicySchema) -> Policy:
+def made(dataset: Path, config: PolicyConfig) -> tuple[Policy, Batch]:
+    """A policy and all windows."""
     torch.manual_seed(0)
-    policy = Policy(schema, CONFIG)
-    policy.fit_normalization(Windows(open_dataset(line_dataset), tuple(schema.inputs), 3, "train"))
-    return policy.eval()
-
-
-def observe(episode, frame: int) -> Observation:
-    values = {name: values[frame] for name, values in episode.observations.items()}
-    return Observation(values, dict.fromkeys(values, 0.0), time=0.0)
-
-
-def test_the_mixtures_density_is_the_formula() -> None:
-    torch.manual_seed(0)
-    head = MixtureHead(width=5, size=2, modes=3, least_scale=0.1)
-    features, action = torch.randn(4, 5), torch.randn(4, 2)
-    weights = head.weights(features).softmax(-1)
-    means = head.means(features).view(4, 3, 2)
-    scales = (1 + head.scales(features).exp()).log().view(4, 3, 2) + 0.1
-    gaussians = torch.exp(-0.5 * ((action[:, None] - means) / scales) ** 2) / (
-        scales * math.sqrt(2 * math.pi)
-    )
-    expected = (weights * gaussians.prod(-1)).sum(-1).log()
-    torch.testing.assert_close(head(features).log_prob(action), expected)
+    schema = PolicySchema.of(open_dataset(dataset).context, (), (), config.auxiliary)
+    windows = learning_windows(open_dataset(dataset), schema, config, "train")
+    policy = Policy(schema, config)
+    policy.fit_normalization(windows)
+    return policy.eval(), windows.batch(torch.arange(len(windows)))
 
 
 def test_the_total_loss_is_the_weighted_sum(policy: Policy, line_dataset: Path) -> None:
-    windows = Windows(open_dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
-    batch = windows.batch(torch.arange(20))
+    batch = learning_windows(
+        open_dataset(line_dataset), policy.schema, policy.config, "train"
+    ).batch(torch.arange(20))
     losses = policy.losses(batch)
     torch.testing.assert_close(losses["total"], losses["arm"] + losses["gripper"])
-    log_prob = policy(batch.observations).log_prob(batch.action)
+    log_prob = policy(batch.observations).log_prob(batch.actions)
     torch.testing.assert_close(losses["total"], -log_prob.mean())
+    weighted = Policy(policy.schema, dataclasses.replace(policy.config, gripper_weight=0.5))
+    weighted.load_state_dict(policy.state_dict())
+    losses = weighted.eval().losses(batch)
+    torch.testing.assert_close(losses["total"], losses["arm"] + 0.5 * losses["gripper"])
 
 
 def test_the_gripper_is_open_or_closed_and_nothing_between(policy: Policy, line_dataset) -> None:
-    windows = Windows(open_dataset(line_dataset), tuple(policy.schema.inputs), 3, "train")
+    windows = learning_windows(open_dataset(line_dataset), policy.schema, policy.config, "train")
     batch = windows.batch(torch.arange(len(windows)))
     distribution = policy(batch.observations)
-    actions = distribution.most_likely()
-    assert actions.shape == (len(windows), 2)
-    closed = distribution.gripper.probs[:, 0] > 0.5
-    torch.testing.assert_close(actions[:, 1], torch.where(closed, 1.0, -1.0))
+    actions = distribution.mode()
+    assert actions.shape == (len(windows), 1, 2)
+    closed = distribution.gripper.probs[:, 0, 0] > 0.5
+    torch.testing.assert_close(actions[:, 0, 1], torch.where(closed, 1.0, -1.0))
     heaviest = distribution.mode_weights.argmax(-1)
     rows = torch.arange(len(windows))
-    torch.testing.assert_close(actions[:, 0], distribution.mode_actions[rows, heaviest, 0])
+    torch.testing.assert_close(actions[:, 0, 0], distribution.mode_actions[rows, heaviest, 0, 0])
     torch.testing.assert_close(distribution.mode_weights.sum(-1), torch.ones(len(windows)))
 
 
-def test_a_quaternion_and_its_negative_are_the_same_to_it() -> None:
-    feature = Feature("float32", (5,), ("x", "q.qx", "q.qy", "q.qz", "q.qw"))
-    encoder = StateEncoder({"observation.state.pose": feature}, 2, (8,), 0.0)
-    quaternion = torch.nn.functional.normalize(torch.randn(6, 2, 4), dim=-1)
-    x = torch.randn(6, 2, 1)
-    one = encoder({"observation.state.pose": torch.cat([x, quaternion], -1)})
-    other = encoder({"observation.state.pose": torch.cat([x, -quaternion], -1)})
-    torch.testing.assert_close(one, other)
-    turned = encoder({"observation.state.pose": torch.cat([x, quaternion.roll(1, -1)], -1)})
-    assert not torch.allclose(one, turned)
-
-
-def test_rotations_are_the_first_two_columns_of_the_matrix() -> None:
-    feature = Feature("float32", (4,), ("q.qx", "q.qy", "q.qz", "q.qw"))
-    encoder = StateEncoder({"observation.state.q": feature}, 1, (8,), 0.0)
-    rotations = Rotation.random(5, random_state=0)
-    vector = encoder._vector({"observation.state.q": torch.tensor(rotations.as_quat())})
-    columns = rotations.as_matrix()[:, :, :2].transpose(0, 2, 1).reshape(5, 6)
-    np.testing.assert_allclose(vector, columns, atol=1e-6)
-
-
-def test_normalisation_is_undone_by_its_inverse() -> None:
-    normalizer = Normalizer(3)
-    values = torch.randn(1000, 3) * torch.tensor([1.0, 5.0, 0.0]) + torch.tensor([0.0, 9.0, 2.0])
-    normalizer.fit(values)
-    normalized = normalizer(values)
-    torch.testing.assert_close(normalized[:, :2].mean(0), torch.zeros(2), atol=1e-4, rtol=0)
-    torch.testing.assert_close(normalized[:, :2].std(0), torch.ones(2), atol=1e-2, rtol=0)
-    assert normalized[:, 2].abs().max() == 0, "what is constant stays finite"
-    torch.testing.assert_close(normalizer.inverse(normalized), values)
-
-
-def test_the_agent_sees_the_windows_that_training_saw(policy: Policy, make_episode) -> None:
-    episode = make_episode(steps=8, seed=3)
-    agent = PolicyAgent(policy)
-    for _ in range(2):  # the second time nothing of the first is left
-        agent.reset(seed=0)
-        acted = np.stack([agent.act(observe(episode, frame)) for frame in range(8)])
-    inputs = {}
-    for name in policy.schema.inputs:
-        rows = np.maximum(np.arange(8)[:, None] + np.arange(-2, 1), 0)
-        inputs[name] = torch.from_numpy(episode.observations[name][rows])
-    with torch.inference_mode():
-        expected = policy(inputs).most_likely().numpy()
-    np.testing.assert_allclose(acted, expected, rtol=1e-5, atol=1e-6)
-
-
-def test_a_policy_comes_back_from_its_folder(policy: Policy, make_episode, tmp_path: Path) -> None:
-    save_policy(policy, tmp_path / "policy")
-    assert {path.name for path in (tmp_path / "policy").iterdir()} == {
-        "config.json",
-        "model.safetensors",
-    }
-    loaded = load_policy(tmp_path / "policy")
-    assert loaded.config == policy.config
-    assert loaded.schema == policy.schema
-    assert not loaded.training
-    observation = observe(make_episode(), 5)
-    np.testing.assert_array_equal(
-        PolicyAgent(loaded).act(observation), PolicyAgent(policy).act(observation)
+@pytest.mark.parametrize("kind", ["stack", "lstm", "transformer"])
+@pytest.mark.parametrize("head", REAL_HEADS)
+def test_each_head_and_memory_predicts_chunks(line_dataset: Path, head: Head, kind) -> None:
+    config = PolicyConfig(
+        horizon=4,
+        memory=MemoryConfig(kind=kind, history=3, past_actions=2, hidden=(16,), heads=2),
+        action=ActionHeadConfig(head=head),
     )
+    policy, batch = made(line_dataset, config)
+    losses = policy.losses(batch, torch.Generator().manual_seed(0))
+    assert {"total", "arm", "gripper"} <= losses.keys()
+    losses["total"].backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    assert all(parameter.grad is not None for parameter in policy.memory.parameters())
+    distribution = policy(
+        batch.observations,
+        batch.past_actions[:, -2:],
+        batch.observation_is_pad,
+        batch.past_action_is_pad[:, -2:],
+    )
+    for actions in (
+        distribution.mode(),
+        distribution.sample(torch.Generator().manual_seed(0)),
+        distribution.sample(torch.Generator().manual_seed(0), low_noise=True),
+    ):
+        assert actions.shape == batch.actions.shape
+        assert torch.isfinite(actions).all()
+        assert (actions[..., 1].abs() == 1).all()
+    if policy.arm_head.has_density:
+        assert distribution.log_prob(batch.actions).shape == (len(batch.actions),)
+    else:
+        with pytest.raises(NoDensity):
+            distribution.log_prob(batch.actions)
+    assert (policy.modes > 0) == (head in {"auto", "mixture"})
+    if not policy.modes:
+        with pytest.raises(PolicyError, match="has no modes"):
+            _ = distribution.mode_weights
 
 
-def test_a_folder_without_a_policy_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match=r"no policy in .*nowhere"):
-        load_policy(tmp_path / "nowhere")
+def test_padding_changes_no_loss(line_dataset: Path) -> None:
+    config = PolicyConfig(horizon=4, memory=MemoryConfig(kind="lstm", past_actions=2, hidden=(8,)))
+    policy, batch = made(line_dataset, config)
+    before = policy.losses(batch)["total"]
+    other = dataclasses.replace(
+        batch,
+        observations={
+            name: values.masked_fill(batch.observation_is_pad[..., None], 7.0)
+            for name, values in batch.observations.items()
+        },
+        actions=batch.actions.masked_fill(batch.action_is_pad[..., None], 7.0),
+        past_actions=batch.past_actions.masked_fill(batch.past_action_is_pad[..., None], 7.0),
+    )
+    torch.testing.assert_close(policy.losses(other)["total"], before)
+    other = dataclasses.replace(batch, past_actions=batch.past_actions + 1)
+    assert policy.losses(other)["total"] != before
 
 
-@pytest.mark.parametrize("kept", [0, 7, 200])
-def test_truncated_weights_are_named(policy: Policy, tmp_path: Path, kept: int) -> None:
-    save_policy(policy, tmp_path / "policy")
-    weights = tmp_path / "policy" / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:kept])
-    with pytest.raises(PolicyError, match=r"model\.safetensors: no readable weights"):
-        load_policy(tmp_path / "policy")
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_what_goes_from_frame_to_frame_learns_the_chunk_of_each(line_dataset: Path, kind) -> None:
+    memory = MemoryConfig(kind=kind, history=3, hidden=(8,), heads=2)
+    policy, batch = made(line_dataset, PolicyConfig(horizon=2, memory=memory))
+    vectors = policy.memory.each(
+        policy.encoder(batch.observations), None, batch.observation_is_pad, None
+    )
+    done = torch.cat([batch.past_actions, batch.actions], 1)  # at the frames t - 2 to t + 1
+    over = torch.cat([batch.past_action_is_pad, batch.action_is_pad], 1)
+    sums, count = torch.zeros(()), 0
+    for frame in range(3):
+        for length in (1, 2):  # of chunks, without padding
+            is_pad = over[:, frame : frame + 2]
+            rows = ~batch.observation_is_pad[:, frame] & ((~is_pad).sum(1) == length)
+            if not rows.any():
+                continue
+            chunks = done[rows, frame : frame + 2]
+            chunk_is_pad = is_pad[rows]
+            losses = policy.arm_head.losses(
+                vectors[rows, frame], policy.units.arm(chunks), chunk_is_pad
+            )
+            closed = policy.units.closed(chunks)
+            gripper = policy.gripper_head.losses(vectors[rows, frame], closed, chunk_is_pad)
+            here = int((~chunk_is_pad).sum())
+            sums, count = sums + here * (losses["action"] + gripper["gripper"]), count + here
+    assert count > 2 * len(batch.actions)
+    torch.testing.assert_close(policy.losses(batch)["total"], sums / count)
+
+
+@pytest.mark.parametrize("kind", ["stack", "lstm", "transformer"])
+def test_windows_that_are_too_short_to_learn_from_are_refused(line_dataset: Path, kind) -> None:
+    auxiliary = AuxiliaryConfig(inverse_dynamics=1.0)
+    memory = MemoryConfig(kind=kind, history=3, hidden=(8,), heads=2)
+    policy, batch = made(line_dataset, PolicyConfig(memory=memory, auxiliary=auxiliary))
+    assert torch.isfinite(policy.losses(batch)["inverse_dynamics"])
+    none = dataclasses.replace(
+        batch,
+        past_actions=batch.past_actions[:, :0],
+        past_action_is_pad=batch.past_action_is_pad[:, :0],
+    )
+    with pytest.raises(ValueError, match="0 past actions"):
+        policy.losses(none)
+
+
+def test_whole_numbers_are_told_by_their_category() -> None:
+    schema = PolicySchema({"observation.state.pose": POSE}, BUTTONS, "press", 10.0)
+    memory = MemoryConfig(history=2, past_actions=1, hidden=(8,))
+    policy = Policy(schema, PolicyConfig(memory=memory)).eval()
+    seen = {"observation.state.pose": torch.randn(50, 2, 2)}
+    past = torch.tensor([[[1.0, 4.0]]]).expand(50, 1, 2)
+    distribution = policy(seen, past)
+    drawn = distribution.sample(torch.Generator().manual_seed(0))
+    assert drawn.dtype == torch.int64
+    assert set(drawn[..., 0].flatten().tolist()) == {0, 1}
+    assert set(drawn[..., 1].flatten().tolist()) == {3, 4, 5}
+    sums = sum(
+        distribution.log_prob(torch.tensor([a, b]).expand(50, 1, 2)).exp()
+        for a in range(2)
+        for b in range(3, 6)
+    )
+    torch.testing.assert_close(sums, torch.ones(50))
+    with pytest.raises(ConfigurationError, match="use the head 'categorical'"):
+        Policy(schema, PolicyConfig(action=ActionHeadConfig(head="diffusion")))
+    with pytest.raises(ConfigurationError, match="mean of actions"):
+        Policy(schema, PolicyConfig(horizon=4, ensemble=True))
+
+
+def test_categories_are_refused_for_real_numbers(schema: PolicySchema) -> None:
+    with pytest.raises(ConfigurationError, match="use the head 'autoregressive'"):
+        Policy(schema, PolicyConfig(action=ActionHeadConfig(head="categorical")))
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("options", "message"),
     [
-        ({"format_version": 99}, "format version 99"),
-        ({"policy": {"histori": 3}}, "no readable policy"),
-        ({"schema": {}}, "no readable policy"),
+        ({"horizon": 4, "execute": 5}, "execute is 1 to 4, not 5"),
+        ({"horizon": 4, "execute": 2, "ensemble": True}, "execute is 1, not 2"),
     ],
 )
-def test_a_config_that_does_not_fit_is_named(
-    policy: Policy, tmp_path: Path, change: dict[str, object], message: str
-) -> None:
-    save_policy(policy, tmp_path / "policy")
-    path = tmp_path / "policy" / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(PolicyError, match=message):
-        load_policy(tmp_path / "policy")
+def test_a_config_that_contradicts_itself_is_refused(options, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        PolicyConfig(**options)
 
 
-def test_weights_of_another_network_are_refused(policy: Policy, tmp_path: Path, schema) -> None:
-    save_policy(policy, tmp_path / "a")
-    save_policy(Policy(schema, PolicyConfig(history=3, hidden=(8,), modes=4)), tmp_path / "b")
-    (tmp_path / "b" / "model.safetensors").write_bytes(
-        (tmp_path / "a" / "model.safetensors").read_bytes()
-    )
-    with pytest.raises(PolicyError, match="no readable weights"):
-        load_policy(tmp_path / "b")
+def test_a_history_longer_than_the_episodes_is_padded(line_dataset: Path) -> None:
+    for kind in ("stack", "lstm", "transformer"):
+        memory = MemoryConfig(kind=kind, history=40, past_actions=30, hidden=(8,), heads=2)
+        policy, batch = made(line_dataset, PolicyConfig(horizon=20, memory=memory))
+        assert batch.observation_is_pad.sum(1).min() == 28
+        assert torch.isfinite(policy.losses(batch)["total"])
 
 
-def test_an_input_that_is_not_there_lists_those_that_are(line_dataset: Path) -> None:
-    with pytest.raises(
-        FeatureMismatch, match=r"'observation\.state\.foot' .* observation\.state\.hand"
-    ):
-        PolicySchema.of(open_dataset(line_dataset).context, ("observation.state.foot",))
-
-
-def test_images_are_left_out_of_a_state_policy(make_episode) -> None:
-    context = make_episode(image=True).context
-    assert set(PolicySchema.of(context, ()).inputs) == {
-        "observation.state.hand",
-        "observation.environment_state",
-    }
-
-
-def test_each_difference_to_an_environment_is_named(schema: PolicySchema, make_episode) -> None:
-    context = make_episode().context
-    schema.require_fit(context, "the line")
-    other = dataclasses.replace(
-        context,
-        features={"observation.state.hand": Feature("float32", (3,), ("a", "b", "c"))},
-        action=ActionFeature("float32", (1,), ("x",), (-1.0,), (1.0,)),
-        rate=50.0,
-    )
-    with pytest.raises(FeatureMismatch) as caught:
-        schema.require_fit(other, "the line")
-    message = str(caught.value)
-    for part in (
-        "does not fit the line",
-        "hand is (3,), not (2,)",
-        "observation.environment_state is missing",
-        "action is (1,), not (2,)",
-        "50 Hz, not 10 Hz",
-    ):
-        assert part in message
+def test_a_missing_camera_is_named() -> None:
+    images = [f"observation.images.{name}" for name in ("front", "wrist")]
+    inputs = {name: Feature("uint8", (32, 32, 3)) for name in images}
+    action = ActionFeature("float32", (1,), low=(-1.0,), high=(1.0,))
+    policy = Policy(PolicySchema(inputs, action, "look", 10.0), PolicyConfig(memory=SMALL))
+    seen = {name: torch.zeros(1, 2, 32, 32, 3, dtype=torch.uint8) for name in images}
+    assert policy(seen).mode().shape == (1, 1, 1)
+    del seen[images[1]]
+    with pytest.raises(FeatureMismatch, match=r"observation\.images\.wrist is missing"):
+        policy(seen)

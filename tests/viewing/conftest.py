@@ -20,7 +20,9 @@ from robolearn.episodes.features import ACTION, ActionFeature, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.policies.action_heads.config import ActionHeadConfig, MixtureConfig
 from robolearn.policies.config import PolicyConfig
+from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
 
@@ -30,6 +32,10 @@ select_gl()
 pytest.importorskip("mujoco")
 
 RATE = 10.0
+CONFIG = PolicyConfig(
+    memory=MemoryConfig(history=2, hidden=(8,)),
+    action=ActionHeadConfig(mixture=MixtureConfig(modes=3)),
+)
 MODEL = """
 <mujoco>
   <worldbody>
@@ -184,7 +190,7 @@ def policy() -> Policy:
     schema = PolicySchema.of(make_context(), tuple(FEATURES))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return Policy(schema, PolicyConfig(history=2, hidden=(8,), modes=3)).eval()
+        return Policy(schema, CONFIG).eval()
 
 
 @dataclass

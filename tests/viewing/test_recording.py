@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import io
 import sys
@@ -14,6 +15,8 @@ from PIL import Image
 from robolearn.environments.rendering import select_gl
 from robolearn.episodes.features import Feature
 from robolearn.errors import DatasetError, FeatureMismatch
+from robolearn.policies.action_heads.config import ActionHeadConfig
+from robolearn.policies.policy import Policy
 from robolearn.viewing.recording import save_recording
 
 
@@ -177,10 +180,10 @@ def test_modes_are_where_the_policy_puts_them(
             }
             with torch.inference_mode():
                 answer = policy(window)
-            means = answer.mode_actions[0, :, :3].numpy()
+            means = answer.mode_actions[0, :, 0, :3].numpy()
             targets.append(hand[frame] + means * [0.05, 0.04, 0.03])
             weights.append(answer.mode_weights[0].numpy())
-            closed.append(answer.gripper.probs[0].numpy())
+            closed.append(answer.gripper.probs[0, 0].numpy())
     shown = recording.rows("/world/modes", "Points3D:positions")
     assert shown.frame == list(range(10))
     assert np.array(shown.values) == pytest.approx(np.array(targets), abs=1e-5)
@@ -353,3 +356,14 @@ def test_a_recording_that_fails_leaves_the_earlier_one(make_dataset, tmp_path, p
         save_recording(dataset, path, title="t")
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_policy_without_modes_is_said_to_have_none(
+    make_dataset, tmp_path, read_back, plain, policy
+):
+    dataset = make_dataset(**plain)
+    action = ActionHeadConfig(head="gaussian")
+    without = Policy(policy.schema, dataclasses.replace(policy.config, action=action)).eval()
+    notices = save_recording(dataset, tmp_path / "r.rrd", title="t", policy=without)
+    assert "the policy's modes are not shown: only the head mixture has some" in notices
+    assert "Weights of the policy's modes" not in read_back(tmp_path / "r.rrd").views

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from robolearn.episodes.dataset import Dataset, Split
 from robolearn.episodes.episode import Episode, differing_features
-from robolearn.episodes.features import ACTION, Feature
+from robolearn.episodes.features import ACTION, TASK_FEATURE, TASK_INDEX, Feature
 from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.episodes.images import Images
 from robolearn.episodes.loading.image_cache import ImageCache
 from robolearn.episodes.loading.image_frames import DecodedImages, EncodedFrames, ImageFrames
 from robolearn.episodes.loading.packing import Lane, PackedFrames, held_as
 from robolearn.errors import ConfigurationError, DatasetError
+
+_FINAL = "final "
+"""Before the name of a feature: its value at the end of the episode."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class Batch:
         observation_is_pad: (B, K) bool, the frame is padding.
         action_is_pad: (B, H) bool.
         past_action_is_pad: (B, P) bool.
+        final_observations: (B, ...) by feature name, those at the last frame of the episode.
     """
 
     observations: dict[str, torch.Tensor]
@@ -44,11 +48,23 @@ class Batch:
     observation_is_pad: torch.Tensor
     action_is_pad: torch.Tensor
     past_action_is_pad: torch.Tensor
+    final_observations: dict[str, torch.Tensor] = field(default_factory=dict)
 
     @property
     def action(self) -> torch.Tensor:
         """(B, A) what was done at the present frame."""
         return self.actions[:, 0]
+
+    def require_finite(self) -> None:
+        """Raise unless all numbers are finite.
+
+        Raises:
+            DatasetError: one is not; names the feature.
+        """
+        named = {**self.observations, ACTION: self.actions, "past actions": self.past_actions}
+        for name, values in named.items():
+            if values.is_floating_point() and not values.isfinite().all():
+                raise DatasetError(f"a batch holds a value of {name} that is not finite")
 
     def tensors(self) -> list[torch.Tensor]:
         """All that it is made of."""
@@ -59,6 +75,7 @@ class Batch:
             self.observation_is_pad,
             self.action_is_pad,
             self.past_action_is_pad,
+            *self.final_observations.values(),
         ]
 
 
@@ -69,13 +86,17 @@ class Windows:
 
     Args:
         dataset: to read.
-        inputs: names of the observation features.
+        inputs: names of the observation features; `TASK_INDEX` is the place of each episode's text
+            among ``tasks``.
         history: K, frames of observations in a window, the present one included.
         split: which side of the dataset.
         device: where the vectors are held; `to` moves the images, too.
         past_actions: P, actions before the present one in a window.
         horizon: H, actions from the present one on.
         cache: of decoded images; None decodes them each time.
+        tasks: texts that `TASK_INDEX` counts.
+        final: those of the inputs, vectors, that are also given as they are at the end of the
+            episode.
 
     Attributes:
         lengths: windows of each episode of the split.
@@ -97,6 +118,8 @@ class Windows:
         past_actions: int = 0,
         horizon: int = 1,
         cache: ImageCache | None = None,
+        tasks: Sequence[str] = (),
+        final: Sequence[str] = (),
     ) -> None:
         for name, value, least in (
             ("history", history, 1),
@@ -126,6 +149,7 @@ class Windows:
             [
                 Lane(vectors, before=history - 1),
                 Lane({ACTION: action}, past_actions, horizon - 1, repeat_first=False),
+                Lane({_FINAL + name: vectors[name] for name in final}),
             ],
         )
         images: dict[str, list[Images]] = {name: [] for name in self._cameras}
@@ -139,13 +163,20 @@ class Windows:
             values = {
                 name: _held(episode.observations[name], feature.dtype, f"{where}, {name}")
                 for name, feature in vectors.items()
+                if name != TASK_INDEX
             }
+            if TASK_INDEX in vectors:
+                place_of_task = _task_index(episode.context.task, tasks, where)
+                values[TASK_INDEX] = np.full((len(episode), 1), place_of_task)
+            for name in final:
+                values[_FINAL + name] = np.repeat(values[name][-1:], len(episode), axis=0)
             values[ACTION] = _held(episode.actions, action.dtype, f"{where}, {ACTION}")
             self._packed.fill(place, values)
             if cache is None:
                 for name in self._cameras:
                     images[name].append(episode.images[name])
         self._names = tuple(vectors)
+        self._final = tuple(final)
         self._history = history
         self._past_actions = past_actions
         ends = np.cumsum(self.lengths)
@@ -212,6 +243,7 @@ class Windows:
         to = to or self.device
         found, padded = self._packed.windows(frames, to)
         actions = found.pop(ACTION)
+        ends = {name: found.pop(_FINAL + name)[:, 0] for name in self._final}
         if self._images:
             seen = self._seen(frames.cpu())
             found |= {name: images.frames(seen, to) for name, images in self._images.items()}
@@ -223,6 +255,7 @@ class Windows:
             observation_is_pad=padded[:, present + 1 - history : present + 1],
             action_is_pad=padded[:, present:],
             past_action_is_pad=padded[:, present - past : present],
+            final_observations=ends,
         )
 
     def _seen(self, frames: torch.Tensor) -> torch.Tensor:
@@ -250,13 +283,22 @@ def history_rows(steps: int, history: int) -> Array:
 
 
 def _inputs(dataset: Dataset, names: Sequence[str]) -> dict[str, Feature]:
-    features = dataset.context.features
+    features = {**dataset.context.features, TASK_INDEX: TASK_FEATURE}
     for name in names:
         if name not in features:
             raise DatasetError(
-                f"{dataset.path} has no {name}; there are {', '.join(features) or 'none'}"
+                f"{dataset.path} has no {name}; there are "
+                f"{', '.join(dataset.context.features) or 'none'}"
             )
     return {name: features[name] for name in names}
+
+
+def _task_index(text: str, tasks: Sequence[str], where: str) -> int:
+    if text not in tasks:
+        raise DatasetError(
+            f"{where} is of the task {text!r}, which is none of {', '.join(map(repr, tasks))}"
+        )
+    return tasks.index(text)
 
 
 def _require_like(

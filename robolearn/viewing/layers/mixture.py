@@ -24,13 +24,13 @@ class Modes(Layer):
 
     Args:
         recording: in which the series get their names and colours.
-        policy: to ask at each frame.
+        policy: to ask at each frame; its head is a mixture.
     """
 
     def __init__(self, recording: rr.RecordingStream, policy: Policy) -> None:
         self._policy = policy
-        self._colors = distinct(policy.config.modes)
-        names = tuple(f"mode {index + 1}" for index in range(policy.config.modes))
+        self._colors = distinct(policy.modes)
+        names = tuple(f"mode {index + 1}" for index in range(policy.modes))
         name_series(recording, entities.MODE_WEIGHTS, names, self._colors)
         action = policy.schema.action
         grippers = tuple(

@@ -10,7 +10,7 @@ import torch
 
 from robolearn.episodes.dataset import Dataset, EpisodeSummary
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import TASK_INDEX, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
@@ -284,3 +284,33 @@ def test_an_index_that_is_wrong_about_an_episode_is_named(make_episode) -> None:
         Windows(InMemory(episodes, frames=[4, 5]), [HAND], 1, "train")
     with pytest.raises(DatasetError, match="episode 1 has no frames"):
         Windows(InMemory(episodes, frames=[4, 0]), [HAND], 1, "train")
+
+
+def test_the_place_of_the_tasks_text_is_in_each_frame(written, make_episode) -> None:
+    episodes = []
+    for task in ("a", "b", "a"):
+        episode = make_episode(steps=4)
+        context = dataclasses.replace(episode.context, task=task)
+        episodes.append(dataclasses.replace(episode, context=context))
+    dataset = written(episodes)
+    windows = Windows(dataset, ("observation.state.hand", TASK_INDEX), 2, "all", tasks=("b", "a"))
+    found = windows.batch(torch.arange(12)).observations[TASK_INDEX]
+    assert found.dtype == torch.int64
+    assert found[:, 0, 0].tolist() == found[:, 1, 0].tolist() == [1] * 4 + [0] * 4 + [1] * 4
+    with pytest.raises(DatasetError, match="episode 1 is of the task 'b', which is none of 'a'"):
+        Windows(dataset, (TASK_INDEX,), 1, "all", tasks=("a",))
+
+
+def test_what_is_not_finite_in_a_batch_is_named(line_dataset: Path) -> None:
+    windows = Windows(open_dataset(line_dataset), ("observation.state.hand",), 2, "train")
+    batch = windows.batch(torch.arange(3))
+    batch.require_finite()
+    batch.observations["observation.state.hand"][1, 0, 1] = torch.inf
+    with pytest.raises(
+        DatasetError, match=r"a value of observation\.state\.hand that is not finite"
+    ):
+        batch.require_finite()
+    batch = windows.batch(torch.arange(3))
+    batch.actions[0] = torch.nan
+    with pytest.raises(DatasetError, match="a value of action that"):
+        batch.require_finite()

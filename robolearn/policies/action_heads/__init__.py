@@ -1,0 +1,1 @@
+"""From what was seen to a distribution over the actions to come: one head a file."""

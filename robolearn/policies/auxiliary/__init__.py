@@ -1,0 +1,1 @@
+"""What else a policy learns, so that the vectors its actions follow from say more."""

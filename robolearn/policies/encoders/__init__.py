@@ -1,0 +1,1 @@
+"""Networks that see: from the observations of each frame to one vector a frame."""
