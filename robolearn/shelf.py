@@ -32,6 +32,15 @@ def shelf_folder(name: str) -> Path:
     return installed if installed.is_dir() else package.parent / name
 
 
+def shelf_entries(name: str) -> dict[str, Path]:
+    """The TOML files of a shelf by their names, in order.
+
+    Args:
+        name: ``sim`` or ``real``.
+    """
+    return {path.stem: path for path in sorted(shelf_folder(name).glob("*.toml"))}
+
+
 def find_on_shelf(target: str) -> Path:
     """Path of the TOML file that ``target`` names.
 
@@ -47,13 +56,23 @@ def find_on_shelf(target: str) -> Path:
             raise ShelfError(f"there is no task file {path}")
         return path
     shelf, colon, name = target.partition(":")
-    entries = {path.stem: path for path in sorted(shelf_folder("sim").glob("*.toml"))}
+    entries = shelf_entries("sim")
     if shelf != "sim" or not colon or name not in entries:
         known = ", ".join(f"sim:{entry}" for entry in entries)
         raise ShelfError(
-            f"unknown target {target!r}: use one of {known}, or the path of a .toml file"
+            f"unknown target {target!r}: use one of {known}, gym:ID for an environment that is "
+            "registered with Gymnasium, or the path of a .toml file"
         )
     return entries[name]
+
+
+def table_names(path: Path) -> set[str]:
+    """Keys at the top of a TOML file, by which one kind of entry is told from another.
+
+    Raises:
+        ShelfError: the file cannot be read, or is no TOML.
+    """
+    return set(_parse(_read(path), path))
 
 
 def read_toml[T](path: Path, schema: type[T]) -> T:
@@ -66,14 +85,8 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
     Raises:
         ShelfError: the file cannot be read, is no TOML, or does not fit ``schema``.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ShelfError(f"{path}: cannot be read: {error}") from error
-    try:
-        content = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
-        raise ShelfError(f"{path}: no valid TOML: {error}") from error
+    text = _read(path)
+    content = _parse(text, path)
     try:
         return TypeAdapter(schema).validate_python(content)
     except ValidationError as error:
@@ -82,6 +95,20 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
         raise ShelfError(
             f"{path}, line {_line_of(text, location)}: {_key_text(location)}: {_reason(first)}"
         ) from error
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ShelfError(f"{path}: cannot be read: {error}") from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is a ValueError
+        raise ShelfError(f"{path}: no valid TOML: {error}") from error
 
 
 def validate[T](value: T, place: tuple[str, ...] = ()) -> T:

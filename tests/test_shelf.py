@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from robolearn.environments.gymnasium_task import GymnasiumTask
+from robolearn.environments.targets import load_target
 from robolearn.environments.task import SimTask, load_task
 from robolearn.errors import ConfigurationError, ShelfError
 from robolearn.learning.config import CloningConfig
@@ -24,7 +26,8 @@ def test_each_task_on_the_shelf_can_be_read() -> None:
     entries = list(shelf_folder("sim").glob("*.toml"))
     assert entries
     for entry in entries:
-        assert load_task(f"sim:{entry.stem}") == read_toml(entry, SimTask)
+        schema = GymnasiumTask if entry.stem == "cartpole" else SimTask
+        assert load_target(f"sim:{entry.stem}") == read_toml(entry, schema)
 
 
 @pytest.mark.parametrize("target", ["sim:nothing", "lift", "real:lift", "sim:", ""])
@@ -43,7 +46,9 @@ def test_a_missing_file_is_named() -> None:
     [
         ("rate = 20.0", "ratte = 20.0", "ratte", r"simulator\.ratte: unknown key"),
         ("rate = 20.0", 'rate = "fast"', "rate", r"simulator\.rate: .*number.*'fast'"),
-        ("rate = 20.0", "rate = nan", "rate", r"simulator\.rate: .*greater than 0 .*nan"),
+        ("rate = 20.0", "rate = nan", "rate", r"simulator\.rate: .*finite .*nan"),
+        ("rate = 20.0", "rate = 1e9", "rate", r"simulator\.rate: .*500 .*1000000000"),
+        ("offset = [0.0, 0.0, 0.08]", "offset = [nan, 0, 1]", "offset", r"offset.*finite"),
         ("rate = 20.0", "", "[simulator]", r"simulator\.rate: is missing"),
         ("horizon = 80", "horizon = 0", "horizon", r"simulator\.horizon: .*greater.*0"),
         (

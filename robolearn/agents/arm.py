@@ -7,23 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from robolearn.agents.hand import HandSensor, Pose
 from robolearn.agents.variation import HumanVariation, across
 from robolearn.environments.expert import Expert, Waypoint
-from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
+from robolearn.episodes.features import ENVIRONMENT_STATE
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import DatasetError, ShelfError
 
 _FURTHEST_TURN = 1.6
 """Radians from where it began that a hand may be turned if it can choose: joints have limits."""
 
+_BESIDE = 0.12
+"""Metres within which fingers can hit what stands beside."""
+
 _DOWN = Rotation.from_rotvec([np.pi, 0.0, 0.0])
 """A hand that points straight down."""
-
-
-@dataclass(frozen=True)
-class _Pose:
-    position: Array
-    rotation: Rotation
 
 
 @dataclass(frozen=True)
@@ -65,12 +63,7 @@ class Arm:
         self._lost = expert.lost
         yaw = expert.base_yaw[robot] if expert.base_yaw else 0.0
         self._base = Rotation.from_rotvec([0.0, 0.0, yaw]) if yaw else None
-        self._hand = tuple(f"{STATE}.robot{robot}_eef_{what}" for what in ("pos", "quat"))
-        for name in self._hand:
-            if name not in context.features:
-                raise ShelfError(
-                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation]"
-                )
+        self._hand = HandSensor(robot, context)
         self._objects: dict[str, tuple[list[int], list[int]]] = {}
         for waypoint in self.waypoints:
             if waypoint.align and waypoint.tilt is not None:
@@ -86,10 +79,21 @@ class Arm:
         self._home = None
 
     def begin(
-        self, waypoint: Waypoint, observation: Observation, variation: HumanVariation
+        self,
+        waypoint: Waypoint,
+        observation: Observation,
+        variation: HumanVariation,
+        choice: float,
     ) -> None:
-        """Set out for a waypoint from what is observed now."""
-        hand = self._hand_pose(observation)
+        """Set out for a waypoint from what is observed now.
+
+        Args:
+            waypoint: to go to.
+            observation: made now.
+            variation: of this episode.
+            choice: among the waypoint's alternatives, from 0 to below 1.
+        """
+        hand = self._hand.pose(observation)
         if self._home is None:
             self._home = _yaw(hand.rotation)
         moved = self._pose(waypoint.moves, observation) if waypoint.moves else hand
@@ -98,7 +102,8 @@ class Arm:
             if waypoint.relative_to == "hand"
             else self._pose(waypoint.relative_to, observation)
         )
-        offset = np.asarray(waypoint.offset)
+        offsets = (waypoint.offset, *waypoint.alternatives)
+        offset = np.asarray(offsets[int(choice * len(offsets))])
         if waypoint.frame == "object":
             offset = reference.rotation.apply(offset)
         goal = reference.position + offset
@@ -110,6 +115,9 @@ class Arm:
                 turn, waypoint.symmetry or self._symmetry, _yaw(hand.rotation) - self._home
             )
             turn = turns[0 if waypoint.moves else variation.which(len(turns), way)]
+            if waypoint.clear_of is not None:
+                beside = self._pose(waypoint.clear_of, observation).position - goal
+                turn = min(turns, key=lambda each: _opening_towards(beside, each, hand))
         if waypoint.tilt is not None:
             rotation = Rotation.from_rotvec(waypoint.tilt) * _DOWN
         elif waypoint.moves and waypoint.align:
@@ -117,7 +125,7 @@ class Arm:
             rotation = Rotation.from_rotvec([0.0, 0.0, turn + _yaw(moved.rotation)])
         else:
             rotation = Rotation.from_rotvec([0.0, 0.0, turn]) * hand.rotation
-        self._goal = _Pose(goal, rotation)
+        self._goal = Pose(goal, rotation)
         self._closest = across(way)
         self._moves = waypoint.moves
         self._turns_moved = waypoint.moves is not None and waypoint.align
@@ -127,7 +135,7 @@ class Arm:
 
     def remaining(self, observation: Observation) -> Remaining:
         """How far it is to the waypoint that was begun."""
-        hand = self._hand_pose(observation)
+        hand = self._hand.pose(observation)
         moved = self._pose(self._moves, observation) if self._moves else hand
         turned = moved if self._turns_moved else hand
         turn = self._goal.rotation * turned.rotation.inv()
@@ -152,11 +160,11 @@ class Arm:
 
     def stand(self, observation: Observation) -> None:
         """Take where the hand is now for where `standing` holds it."""
-        self._stand = self._hand_pose(observation)
+        self._stand = self._hand.pose(observation)
 
     def standing(self, observation: Observation) -> Array:
         """(6,) the way back to where it was to stand, as `Remaining.error`."""
-        hand = self._hand_pose(observation)
+        hand = self._hand.pose(observation)
         turn = self._stand.rotation * hand.rotation.inv()
         return self._in_base_frame(self._stand.position - hand.position, turn.as_rotvec())
 
@@ -173,20 +181,18 @@ class Arm:
         turns.sort(key=lambda each: abs(each) + abs(from_home + each) / 2)
         return turns[:1] + [each for each in turns[1:2] if abs(from_home + each) <= _FURTHEST_TURN]
 
-    def _hand_pose(self, observation: Observation) -> _Pose:
-        position, quaternion = (observation.values[name] for name in self._hand)
-        return _Pose(position.astype(np.float64), Rotation.from_quat(quaternion))
-
-    def _pose(self, name: str, observation: Observation) -> _Pose:
+    def _pose(self, name: str, observation: Observation) -> Pose:
         if name == "world":
-            return _Pose(np.zeros(3), Rotation.identity())
+            return Pose(np.zeros(3), Rotation.identity())
         state = observation.values[ENVIRONMENT_STATE].astype(np.float64)
         position, quaternion = self._objects[name]
         rotation = Rotation.from_quat(state[quaternion]) if quaternion else Rotation.identity()
-        return _Pose(state[position], rotation)
+        return Pose(state[position], rotation)
 
     def _find_objects(self, waypoint: Waypoint, context: EpisodeContext) -> None:
         needed = [(waypoint.moves, waypoint.align)]
+        if waypoint.clear_of is not None:
+            needed.append((waypoint.clear_of, False))
         if waypoint.relative_to not in ("world", "hand"):
             needed.append((waypoint.relative_to, waypoint.align or waypoint.frame == "object"))
         objects = context.features[ENVIRONMENT_STATE]
@@ -205,6 +211,24 @@ class Arm:
                             "objects"
                         ) from error
             self._objects[name] = found["pos"], found["quat"]
+
+
+def _opening_towards(beside: Array, turn: float, hand: Pose) -> float:
+    """How much a hand that is turned opens its fingers, along its y axis, towards what is beside.
+
+    Args:
+        beside: (3,) the way there, m.
+        turn: about the vertical, rad.
+        hand: before it is turned.
+
+    Returns:
+        0 across that way to 1 along it; 0 where nothing is near.
+    """
+    distance = across(beside)
+    if distance > _BESIDE:
+        return 0.0
+    fingers = (Rotation.from_rotvec([0.0, 0.0, turn]) * hand.rotation).apply([0.0, 1.0, 0.0])
+    return float(abs(fingers[:2] @ beside[:2]) / max(distance, 1e-9))
 
 
 def _yaw(rotation: Rotation) -> float:

@@ -75,6 +75,8 @@ class ScriptedExpert(Agent):
             self._random,
         )
         self._speed = self._random.uniform(*self._expert.speed)
+        choosing = any(waypoint.alternatives for waypoint in self._expert.waypoints)
+        self._choice = self._random.random() if choosing else 0.0
         self._begun: bool
         self._go_to(0)
         for arm in self._arms:
@@ -89,7 +91,7 @@ class ScriptedExpert(Agent):
         for robot, arm in enumerate(self._arms):
             waypoint = self._waypoint(arm)
             if not self._begun:
-                arm.begin(waypoint, observation, self._variation)
+                arm.begin(waypoint, observation, self._variation, self._choice)
             if paused and not was_paused:
                 arm.stand(observation)
             remaining = arm.remaining(observation)

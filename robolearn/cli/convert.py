@@ -13,7 +13,7 @@ from pydantic import Field
 from robolearn.cli.command import Command, Stopped
 
 if TYPE_CHECKING:
-    from robolearn.control.replay import Replay
+    from robolearn.control.playback import Playback
     from robolearn.episodes.episode import Episode
 
 
@@ -46,6 +46,8 @@ class Convert(Command):
         cameras: to render while playing back, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        camera_quality: fast leaves out shadows, reflections and smooth edges, for training; full is
+            for pictures, and for images like robosuite's own.
     """
 
     source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="SOURCE")]
@@ -57,6 +59,7 @@ class Convert(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    camera_quality: Literal["fast", "full"] = "fast"
 
     def run(self) -> int:
         from robolearn.episodes.curation.convert import (
@@ -86,8 +89,8 @@ class Convert(Command):
             ):
                 writer = opened.enter_context(open_writer(self.to, form, self.images))
                 before = converted_before(source, indices, self.to)
-                replay = self._replay(opened) if before < len(indices) else None
-                change = replay.episode if replay is not None else _unchanged
+                playback = self._playback(opened) if before < len(indices) else None
+                change = playback.episode if playback is not None else _unchanged
                 for episode in copy_episodes(source, indices[before:], writer, change):
                     written += 1
                     frames += len(episode)
@@ -95,7 +98,7 @@ class Convert(Command):
                 pictures = any(feature.is_image for feature in source.context.features.values())
                 if pictures and self.images in _LOSSY:
                     left_out.add(f"exact images: {self.images} keeps them nearly")
-                left_out |= writer.left_out | (replay.left_out if replay is not None else set())
+                left_out |= writer.left_out | (playback.left_out if playback is not None else set())
         except KeyboardInterrupt:
             kept = len(begun(self.to) or ())
             raise Stopped(
@@ -126,17 +129,19 @@ class Convert(Command):
         )
         return 0
 
-    def _replay(self, opened: ExitStack) -> Replay | None:
+    def _playback(self, opened: ExitStack) -> Playback | None:
         """What plays back, closed at the end; None where nothing is to be."""
         if self.replay is None:
             return None
-        from robolearn.control.replay import Replay
+        from robolearn.control.playback import Playback
         from robolearn.environments.task import load_task
 
         task = load_task(self.replay)
         if self.cameras:
-            task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
-        return opened.enter_context(closing(Replay(task)))
+            task = task.with_cameras(
+                self.cameras, self.camera_height, self.camera_width, self.camera_quality
+            )
+        return opened.enter_context(closing(Playback(task)))
 
 
 def _unchanged(episode: Episode) -> Episode:

@@ -27,7 +27,7 @@ class Evaluate(Command):
 
     Attributes:
         run_folder: a run, or a policy folder.
-        on: what to drive: sim:NAME, or the path of a task's TOML file.
+        on: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
         episodes: how many.
         seed: of the first episode; demonstrations are never recorded with these seeds.
         require: exit with status 1 when the success rate is below this.
@@ -43,13 +43,14 @@ class Evaluate(Command):
 
     def run(self) -> int:
         from robolearn.cli.report import report
-        from robolearn.environments.task import load_task
+        from robolearn.environments.targets import load_target
         from robolearn.episodes.formats.folder import FolderWriter
+        from robolearn.errors import ConfigurationError
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
 
-        task = load_task(self.on)
+        task = load_target(self.on)
         load_policy(self.run_folder)
         run = Run(self.run_folder)
         with FolderWriter(run.unfinished_evaluation):
@@ -81,6 +82,10 @@ class Evaluate(Command):
         self.console.say(f"{evaluation}")
         self.console.say(f"episodes in {run.evaluation_episodes}; report in {path}")
         self.console.result(evaluation.to_json() | {"report": path})
+        if self.require is not None and not evaluation.successes:
+            raise ConfigurationError(
+                f"{self.on} does not tell success, so there is nothing to --require"
+            )
         if self.require is not None and evaluation.rate < self.require:
             self.console.say(f"below the {self.require:.0%} that were required")
             return ANSWER_IS_NO

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -29,7 +30,9 @@ COMMANDS = {
     "edit": ("Edit", "delete, trim, split, join, merge, label or re-split episodes"),
     "train": ("Train", "clone a policy from demonstrations"),
     "evaluate": ("Evaluate", "try a policy in the simulator and give its success rate"),
+    "replay": ("Replay", "do recorded actions again in the simulator and compare"),
     "view": ("View", "look at a dataset in Rerun, or at the report of a run"),
+    "doctor": ("Doctor", "say what this machine can do, and what to do about the rest"),
 }
 """Class and summary of each command; its module has the command's name."""
 
@@ -41,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")  # rather than fail at a folder's name
     # Being told to end is to finish cleanly, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    sys.unraisablehook = _stop_all_the_same
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -63,6 +67,8 @@ def run(arguments: Sequence[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG_REQUEST
     except Exception as error:
+        if _came_of_ctrl_c(error):
+            return _fail("what was finished before is intact", STOPPED, "stopped")
         if "--debug" in arguments:
             traceback.print_exc()
             return WRONG_REQUEST
@@ -81,6 +87,28 @@ def _run(arguments: Sequence[str]) -> int:
     if name not in COMMANDS:
         return _fail(f"there is no command {name!r}; the commands are {', '.join(COMMANDS)}")
     return make_command(name, rest).run()
+
+
+def _stop_all_the_same(unraisable: sys.UnraisableHookArgs) -> None:
+    """Press Ctrl-C again where it struck code that can raise nothing, such as a destructor.
+
+    Python would say so and go on, and the user's Ctrl-C would be lost.
+    """
+    if unraisable.exc_type is KeyboardInterrupt:
+        main_thread = threading.main_thread().ident
+        # A little later, when this code is left.
+        again = threading.Timer(0.01, signal.pthread_kill, (main_thread, signal.SIGINT))
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
+
+
+def _came_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is what failed, as where it strikes while a compiled module is imported."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _explain(error: Exception) -> str:

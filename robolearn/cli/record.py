@@ -17,6 +17,8 @@ from robolearn.control.workers import available_cores
 from robolearn.environments.expert import VARIATIONS, VariationName
 
 if TYPE_CHECKING:
+    from robolearn.control.simulation import MakeAgent, Wrap
+    from robolearn.environments.targets import Task
     from robolearn.episodes.formats.folder import FolderWriter
 
 _HOPELESS = 30
@@ -30,21 +32,23 @@ class Record(Command):
     Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
     counted, unless --failures.
 
-    Examples: robolearn record sim:lift --by scripted --to demos --episodes 20;
-    robolearn record sim:can --by scripted --to demos --variation speed noise
+    Example: robolearn record sim:lift --by scripted --to demos --episodes 20
 
     Attributes:
-        target: what to drive: sim:NAME, or the path of a task's TOML file.
+        target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
         to: folder of the dataset.
-        by: who drives.
-        variation: what the scripted expert varies as people do, any of speed, noise, approach and
-            pauses, or all; recorded with each episode as the name of who drove.
+        by: who drives: a script that does the task, one that undoes it and is played backwards, or
+            chance.
+        variation: of the task's script, as people vary: speed, noise that it corrects, approach
+            from several sides, pauses; or all. Recorded as scripted+speed+….
         episodes: to add to the dataset.
         seed: of the first episode; a dataset that is added to goes on with the seed after its last.
         failures: keep episodes that fail, too.
         cameras: to record, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        camera_quality: fast leaves out shadows, reflections and smooth edges, for training; full is
+            for pictures, and for images like robosuite's own.
         images: how they are kept: without loss and compressed, as JPEG, or raw. docs/formats.md
             compares them.
         operator: who is in charge; recorded with each episode.
@@ -54,7 +58,7 @@ class Record(Command):
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
-    by: Literal["scripted"] = "scripted"
+    by: Literal["scripted", "reverse", "random"] = "scripted"
     variation: tuple[VariationName | Literal["all"], ...] = ()
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
@@ -62,16 +66,15 @@ class Record(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    camera_quality: Literal["fast", "full"] = "fast"
     images: Literal["lossless", "jpeg", "raw"] = "lossless"
     operator: str | None = None
     notes: str | None = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
 
     def run(self) -> int:
-        from robolearn.agents.scripted import ScriptedExpert
         from robolearn.control.simulation import record_episodes, seeds_after
-        from robolearn.environments.rendering import require_gl
-        from robolearn.environments.task import load_task
+        from robolearn.environments.targets import load_target
         from robolearn.episodes.formats import format_of
         from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.episodes.labels import Labels
@@ -82,12 +85,12 @@ class Record(Command):
                 f"{self.to}: recordings are kept in a folder, a file an episode; name one without "
                 f"the ending {self.to.suffix}, and convert it afterwards"
             )
-        task = load_task(self.target)
+        task = load_target(self.target)
+        make_agent, wrap = self._driver(task)
         if self.cameras:
-            require_gl()
-            task = task.with_cameras(self.cameras, self.camera_height, self.camera_width)
-        chosen = VARIATIONS if "all" in self.variation else self.variation
-        variation = tuple(name for name in VARIATIONS if name in chosen)
+            task = task.with_cameras(
+                self.cameras, self.camera_height, self.camera_width, self.camera_quality
+            )
         kept = tried = 0
         with FolderWriter(self.to) as writer:
             self._tell_of_episodes_in_flight(writer)
@@ -98,14 +101,17 @@ class Record(Command):
                     closing(
                         record_episodes(
                             task,
-                            partial(ScriptedExpert, task, variation=variation),
-                            "+".join((self.by, *variation)),
+                            make_agent,
+                            "+".join((self.by, *self._varied)),
                             seeds_after(writer, self.seed),
                             writer,
                             images=self.images,
                             labels=Labels(operator=self.operator, notes=self.notes),
-                            keep=lambda outcome: self.failures or bool(outcome.success_at_end),
+                            keep=lambda outcome: (
+                                self.failures or outcome.success_at_end is not False
+                            ),
                             processes=min(self.processes, self.episodes),
+                            wrap=wrap,
                         )
                     ) as results,
                 ):
@@ -117,8 +123,12 @@ class Record(Command):
                             break
                         if not kept and tried == _HOPELESS:
                             raise SimulationError(
-                                f"{self.by} failed in each of the first {tried} episodes: mend "
-                                "the task's [expert], or look at them with --failures"
+                                f"{self.by} failed in each of the first {tried} episodes: "
+                                + (
+                                    "chance seldom succeeds, keep them with --failures"
+                                    if self.by == "random"
+                                    else "mend the task's [expert], or look at them with --failures"
+                                )
                             )
             except KeyboardInterrupt:
                 raise Stopped(
@@ -138,6 +148,36 @@ class Record(Command):
                 }
             )
         return 0
+
+    def _driver(self, task: Task) -> tuple[MakeAgent, Wrap | None]:
+        """What gives the agent for an environment of the task, and what that environment becomes.
+
+        Raises:
+            ShelfError: the task has no script.
+        """
+        from robolearn.agents.random_actions import RandomAgent
+        from robolearn.agents.reverse import PlacedObject, Retracing
+        from robolearn.agents.scripted import ScriptedExpert
+        from robolearn.environments.task import SimTask
+        from robolearn.errors import ConfigurationError, ShelfError
+
+        if self.variation and self.by != "scripted":
+            raise ConfigurationError("--variation is of the task's script: add --by scripted")
+        if self.by == "random":
+            return RandomAgent, None
+        if not isinstance(task, SimTask) or task.expert is None:
+            raise ShelfError(
+                f"{self.target} has no script: record it --by random, or add an [expert] with "
+                "waypoints to the file of a simulated task"
+            )
+        if self.by == "reverse":
+            return partial(Retracing, task), partial(PlacedObject, task)
+        return partial(ScriptedExpert, task, variation=self._varied), None
+
+    @property
+    def _varied(self) -> tuple[VariationName, ...]:
+        """What is varied, each once, in the order of the names."""
+        return tuple(name for name in VARIATIONS if {name, "all"} & set(self.variation))
 
     def _tell_of_episodes_in_flight(self, writer: FolderWriter) -> None:
         for episode in writer.in_flight().values():

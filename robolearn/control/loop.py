@@ -57,12 +57,11 @@ def run_episode(
     steps = 0
     success: bool | None = None
     success_at_end: bool | None = None
-    ended: Literal["horizon", "terminated", "interrupted"] = "interrupted"
+    ended: Literal["horizon", "terminated", "failed", "interrupted"] = "interrupted"
     try:
         clock = Clock(rate)
         observation = environment.observe()
-        terminated = observation.terminated
-        while steps < environment.horizon and not terminated:
+        while steps < environment.horizon and not (observation.terminated or observation.failed):
             action_asked = agent.act(observation)
             action_timestamp = time.monotonic()
             action = environment.act(action_asked)
@@ -84,8 +83,10 @@ def run_episode(
             if success_at_end is not None:
                 success = bool(success) or success_at_end
             observation = next_observation
-            terminated = observation.terminated
-        ended = "terminated" if terminated else "horizon"
+        if observation.failed:
+            ended, success, success_at_end = "failed", False, False
+        else:
+            ended = "terminated" if observation.terminated else "horizon"
     finally:
         outcome = Outcome(steps, success, success_at_end, ended)
         for observer in observers:

@@ -1,4 +1,4 @@
-"""Recorded states played back in the simulator, to fill in what was not recorded."""
+"""Recorded actions done again in the simulator, and what comes out compared with the recording."""
 
 from __future__ import annotations
 
@@ -8,241 +8,240 @@ from typing import Any
 
 import numpy as np
 
+from robolearn.control.recorded_task import require_same_task
+from robolearn.environments.randomization import Randomization, recorded_world
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.features import ACTION, SIMULATOR_STATE
-from robolearn.episodes.formats.model_file import portable
-from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.features import SIMULATOR_STATE
+from robolearn.episodes.frames import Array, Observation
 from robolearn.errors import SimulationError
 
-NOTE = "observations played back from the recorded states"
-"""Added to the notes of an episode that was played back."""
+REWARD, SUCCESS = "reward", "success"
+"""What they are called among the features that are compared."""
 
-_SAME_SECONDS = 2.5e-3
-"""A control step is a whole number of simulated ones, which last 2 ms."""
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one number is from the recorded one.
+
+    Attributes:
+        size: absolute, in the feature's unit; infinite where one of both is no finite number.
+        feature: by its name; ``reward`` and ``success`` are those of the frame's step.
+        element: its name, or its place in the feature.
+        frame: where.
+    """
+
+    size: float
+    feature: str
+    element: str
+    frame: int
+
+    def __str__(self) -> str:
+        what = self.feature + (f" ({self.element})" if self.element else "")
+        return f"{self.size:.3g} in {what}, frame {self.frame}"
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it, for machines; an infinite size is null."""
+        return vars(self) | {"size": self.size if np.isfinite(self.size) else None}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How an episode that was replayed differs from its recording.
+
+    Attributes:
+        frames: T.
+        largest: difference; None where all is the same to the last bit.
+        first: the largest one of the first frame in which there is any above the tolerance; None
+            where there is no such frame.
+        compared: names of the features, ``reward`` and ``success``.
+        own_model: it was simulated in the task's own model. A model that another version or another
+            task made is compiled from its text, which has six digits of each number.
+    """
+
+    frames: int
+    largest: Difference | None
+    first: Difference | None
+    compared: tuple[str, ...]
+    own_model: bool
 
 
 class Replay:
-    """Plays episodes back that hold states of a simulator, with the models they were recorded in.
+    """Replays episodes: does the actions again that were sent, from where the episode began.
 
-    Each frame's state is put into the simulator, and what is observed there takes the place of
-    what the episode had: the task's observables, its cameras' images, reward and success. They are
-    what the environment would have observed live, to float32 rounding. Actions are as they were.
+    On the machine that recorded it all of an episode is the same again, to the last bit. On another
+    one the last bits may differ, by its processor and its mathematical library, and wherever
+    something touches something a last bit decides a good deal.
 
-    The state after the last step is not among the recorded ones. Whether the task was accomplished
-    then is taken from the recording, where it says so, and otherwise from the last frame; its
-    reward is that of the last frame.
+    Images are not compared: they follow from the states, and each driver draws them a little
+    differently.
 
     Args:
-        task: that was recorded, with the observables and cameras wanted.
+        task: that was recorded.
+        from_seed: begin with the recorded seed in the task's own model, instead of with the
+            recorded state in the recorded model.
+        tolerance: above which a difference is one, in each feature's own unit.
 
     Attributes:
-        left_out: features of the recordings that the task does not have, in words.
+        left_out: features of the recordings that are not compared, in words.
 
     Raises:
-        MissingDependency: robosuite is not installed, or cameras need a GL library.
+        MissingDependency: robosuite is not installed.
         SimulationError: robosuite cannot make the task.
     """
 
-    def __init__(self, task: SimTask) -> None:
-        self._environment = RobosuiteEnvironment(task)
+    def __init__(self, task: SimTask, *, from_seed: bool, tolerance: float) -> None:
+        self._task = replace(task, randomization=Randomization())
+        self._environment = RobosuiteEnvironment(self._task)
         self._own = self._environment.context
-        self._loaded = self._own.model_file
+        self._from_seed = from_seed
+        self._tolerance = tolerance
         self.left_out: set[str] = set()
 
-    def episode(self, recorded: Episode) -> Episode:
-        """The episode with observations.
-
-        Args:
-            recorded: with the feature ``simulator_state``.
-
-        Returns:
-            (T, ...) by the task's features. Its images are rendered when they are read, which must
-            be before `close`. Times are kept if the recording's rate is the task's, and otherwise
-            counted. Who drove and all labels are kept.
+    def episode(self, recorded: Episode) -> Comparison:
+        """Replay one episode.
 
         Raises:
-            SimulationError: it has no states or no model, or they are of another task, robot,
-                controller or rate, or damaged, or hostile.
+            SimulationError: it does not say how it began, or was cut, or another program recorded
+                it; it is of another task, robot, controller or rate; its model, states or actions
+                are damaged.
         """
+        if not len(recorded):
+            raise SimulationError("it has no frames")
+        require_same_task(recorded, self._own)
+        broken = np.flatnonzero(~np.isfinite(recorded.actions).all(1))
+        if broken.size:
+            raise SimulationError(f"frame {broken[0]}: its action is not finite")
         states = recorded.observations.get(SIMULATOR_STATE)
-        model_file = recorded.context.model_file
-        if states is None or model_file is None:
-            missing = "states of a simulator" if states is None else "model that its states are of"
-            raise SimulationError(f"it cannot be played back: it has no {missing}")
-        context = self._context(recorded, states)
-        scenes = _Scenes(self, model_file, states)
-        frames = [scenes.show(frame) for frame in range(len(recorded))]
-        # A step's reward and success are those of the frame after it.
-        after = [*range(1, len(frames)), len(frames) - 1]
-        success = np.array([frames[frame].success for frame in after])
-        known = recorded.outcome.success is not None
-        if known:
-            success[-1] = recorded.success[-1]
-        return replace(
-            recorded,
-            context=context,
-            observations={
-                name: np.stack([frame.vectors[name] for frame in frames])
-                for name, feature in context.features.items()
-                if not feature.is_image
-            },
-            images={
-                name: _Rendered(scenes, name, feature.shape)
-                for name, feature in context.features.items()
-                if feature.is_image
-            },
-            lost_images={},
-            rewards=np.array([frames[frame].reward for frame in after], np.float32),
-            success=success,
-            **self._times(recorded),
-            outcome=recorded.outcome
-            if known
-            else replace(
-                recorded.outcome, success=bool(success.any()), success_at_end=bool(success[-1])
-            ),
-            notes="; ".join(filter(None, (recorded.notes, NOTE))),
-        )
+        began = float(recorded.time[0] if states is None else states[0, 0])
+        if abs(began) > 0:
+            raise SimulationError(
+                f"it begins {began:g} s after a reset, as a part of a longer episode: what the "
+                "controllers knew then is not recorded"
+            )
+        self._begin(recorded, states)
+        recording = self._comparable(recorded)
+        found: dict[str, list[Array]] = {name: [] for name in recording}
+        before = self._environment.observe()
+        for frame, action in enumerate(recorded.actions):
+            if before.failed:
+                raise SimulationError(f"frame {frame}: the simulation became unstable before it")
+            self._environment.act(action)
+            after = self._environment.observe()
+            for name, value in _kept(before, after).items():
+                if name in found:
+                    found[name].append(value)
+            before = after
+        return self._compared(recording, found)
 
     def close(self) -> None:
         """Free the simulator. May be called twice."""
         self._environment.close()
 
-    def show(self, model_file: str, state: Array) -> RobosuiteEnvironment:
-        """The environment in a recorded state.
-
-        Raises:
-            SimulationError: the state or its model is none of the task's.
-        """
-        if model_file != self._loaded:
-            self._loaded = None
-            self._environment.load_model(model_file)
-            self._loaded = model_file
-        self._environment.load_state(state)
-        return self._environment
-
-    def _context(self, recorded: Episode, states: Array) -> EpisodeContext:
-        own, context = self._own, recorded.context
-        here, there = _facts(own.env_args), _facts(context.env_args)
-        for what, value in here.items():
-            if there.get(what, value) != value:
+    def _begin(self, recorded: Episode, states: Array | None) -> None:
+        context = recorded.context
+        drawn = recorded_world(context.env_args, context.seed)
+        if self._from_seed:
+            if context.seed is None:
+                raise SimulationError("it does not say which seed it began with")
+            if recorded.agent == "reverse":
                 raise SimulationError(
-                    f"it was recorded with another {what} than the task's: "
-                    f"{there[what]!s:.80}, not {value!s:.80}"
+                    "the arm had placed its object before it began: no reset does"
                 )
-        if context.action.shape != own.action.shape:
+            self._randomize(drawn.randomization if drawn else Randomization())
+            self._environment.reset(context.seed)
+            return
+        if states is None or context.model_file is None:
+            missing = "model that its states are of" if states is not None else "simulator states"
+            raise SimulationError(f"it has no {missing}: where it began is not known")
+        if context.seed is None:
+            # robosuite's collector puts the state into the simulator after the controllers have
+            # looked at another one, which decides their first torques.
             raise SimulationError(
-                f"its actions have {context.action.shape[0]} elements, "
-                f"the task's {own.action.shape[0]}"
+                "another program than robolearn recorded it, as it has no seed: its controllers "
+                "began otherwise, and the same actions do something else; convert --replay plays "
+                "its states back"
             )
-        seconds = float(np.median(np.diff(states[:, 0]))) if len(states) > 1 else 1 / own.rate
-        if not abs(seconds - 1 / own.rate) < _SAME_SECONDS:
-            raise SimulationError(
-                f"its states are {seconds:g} s apart, the task's steps last {1 / own.rate:g} s"
-            )
-        for name in context.features.keys() - own.features.keys():
-            self.left_out.add(f"{name}, which is not played back")
-        named = context.task not in {"", context.env_args.get("env_name")}
-        return replace(
-            own,
-            action=replace(own.action, dtype=context.action.dtype),
-            task=context.task if named else own.task,
-            model_file=portable(context.model_file or ""),
-            seed=context.seed,
-        )
+        self._environment.load_model(context.model_file, drawn)
+        self._environment.reset_to(states[0])
 
-    def _times(self, recorded: Episode) -> dict[str, Any]:
-        names = (*self._own.features, ACTION)
-        if recorded.context.rate != self._own.rate:
-            time = np.arange(len(recorded)) / self._own.rate
-            return {"time": time, "timestamps": dict.fromkeys(names, time)}
-        known = recorded.timestamps
-        sensed = known.get(SIMULATOR_STATE, recorded.time)
-        return {"timestamps": {name: known.get(name, sensed) for name in names}}
+    def _randomize(self, randomization: Randomization) -> None:
+        """Have an environment that draws its worlds as the recorded one did."""
+        if randomization != self._task.randomization:
+            self._environment.close()
+            self._task = replace(self._task, randomization=randomization)
+            self._environment = RobosuiteEnvironment(self._task)
 
+    def _comparable(self, recorded: Episode) -> dict[str, Array]:
+        """(T, ...) what was recorded and comes out here, too."""
+        own = self._own.features
+        found: dict[str, Array] = {}
+        for name, values in recorded.observations.items():
+            if name in own and own[name].shape == values.shape[1:]:
+                found[name] = values
+            else:
+                self.left_out.add(f"{name}, which the task does not observe in this form")
+        for name in recorded.images:
+            self.left_out.add(f"{name}, as images are drawn from the states")
+        # States and actions alone, as robosuite collects them, come without a reward for each step.
+        if recorded.outcome.success is not None and found.keys() - {SIMULATOR_STATE}:
+            found[REWARD] = recorded.rewards[:, None]
+            found[SUCCESS] = recorded.success[:, None]
+        return found
 
-@dataclass(frozen=True)
-class _Frame:
-    """What is observed in one state, without images."""
+    def _compared(
+        self, recording: Mapping[str, Array], found: Mapping[str, list[Array]]
+    ) -> Comparison:
+        largest: Difference | None = None
+        first: Difference | None = None
+        frames = 0
+        for name, expected in recording.items():
+            frames = len(expected)
+            sizes = _distances(expected, np.array(found[name], expected.dtype))
+            if not sizes.any():
+                continue
+            frame, element = np.unravel_index(sizes.argmax(), sizes.shape)
+            difference = self._difference(sizes, name, int(frame), int(element))
+            if largest is None or difference.size > largest.size:
+                largest = difference
+            above = np.flatnonzero((sizes > self._tolerance).any(1))
+            if above.size:
+                begins = int(above[0])
+                difference = self._difference(sizes, name, begins, int(sizes[begins].argmax()))
+                if first is None or (begins, -difference.size) < (first.frame, -first.size):
+                    first = difference
+        own_model = self._environment.has_own_model
+        return Comparison(frames, largest, first, tuple(recording), own_model)
 
-    vectors: dict[str, Array]
-    reward: float
-    success: bool
+    def _difference(self, sizes: Array, name: str, frame: int, element: int) -> Difference:
+        size = float(sizes[frame, element])
+        return Difference(size, name, self._element(name, element), frame)
 
-
-@dataclass(frozen=True)
-class _Scenes:
-    """The states of one episode, to be shown one at a time."""
-
-    replay: Replay
-    model_file: str
-    states: Array
-
-    def show(self, frame: int) -> _Frame:
-        """What is observed in a frame's state.
-
-        Raises:
-            SimulationError: names the frame.
-        """
-        environment = self._environment(frame)
-        return _Frame(environment.vectors(), environment.reward or 0.0, environment.success)
-
-    def image(self, frame: int, name: str) -> Array:
-        """(H, W, C) of one camera, by its feature's name."""
-        return self._environment(frame).image(name)
-
-    def _environment(self, frame: int) -> RobosuiteEnvironment:
-        try:
-            return self.replay.show(self.model_file, self.states[frame])
-        except SimulationError as error:
-            raise SimulationError(f"frame {frame}: {error}") from error
-
-
-class _Rendered:
-    """(T, H, W, C) images of one camera, rendered when they are asked for."""
-
-    dtype = np.dtype(np.uint8)
-
-    def __init__(self, scenes: _Scenes, name: str, frame_shape: tuple[int, ...]) -> None:
-        self._scenes = scenes
-        self._name = name
-        self.shape = (len(scenes.states), *frame_shape)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        chosen = range(len(self))[frames]
-        images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for place, frame in enumerate(chosen):
-            images[place] = self._scenes.image(frame, self._name)
-        return images
+    def _element(self, name: str, element: int) -> str:
+        if name in {REWARD, SUCCESS}:
+            return ""
+        if name == SIMULATOR_STATE:
+            return self._environment.state_names[element]
+        names = self._own.features[name].names
+        return names[element] if names else str(element)
 
 
-def _facts(env_args: Mapping[str, Any]) -> dict[str, Any]:
-    """What a description of an environment says of that which must be the same. May be hostile."""
-    arguments = _object(env_args.get("env_kwargs"))
-    controller = _object(_only(arguments.get("controller_configs")))
-    parts = _object(controller.get("body_parts"))
-    arm = _object(parts.get("right") or _object(parts.get("arms")).get("right"))
-    if not parts:
-        arm = controller  # as robosuite had it before 1.5
-    limits = arm.get("output_max")
-    facts = {
-        "environment": env_args.get("env_name"),
-        "robot": _only(arguments.get("robots")),
-        "controller": arm.get("type"),
-        "reach of an action": [limits] * 6 if isinstance(limits, int | float) else limits,
-        "rate": arguments.get("control_freq"),
+def _kept(before: Observation, after: Observation) -> dict[str, Array]:
+    """What a recorder would keep of a step."""
+    return {
+        **before.values,
+        REWARD: np.array([after.reward]),
+        SUCCESS: np.array([after.success]),
     }
-    return {what: value for what, value in facts.items() if value is not None}
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _only(value: Any) -> Any:
-    """The single element of a list, and what is no list."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+def _distances(expected: Array, found: Array) -> Array:
+    """(T, E) absolute differences; infinite where one is not finite and they are not the same."""
+    one = expected.reshape(len(expected), -1).astype(np.float64)
+    other = found.reshape(len(found), -1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        sizes = np.abs(one - other)
+    sizes[~np.isfinite(sizes)] = np.inf
+    sizes[one == other] = 0.0
+    return sizes

@@ -7,20 +7,28 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from robolearn.agents.agent import Agent
 from robolearn.control.loop import run_episode
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
-from robolearn.environments.robosuite import RobosuiteEnvironment
-from robolearn.environments.task import SimTask
+from robolearn.environments.environment import Environment
+from robolearn.environments.targets import Task, make_environment
 from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
 from robolearn.episodes.formats.hdf5 import write_episode
-from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.frames import Array, EpisodeContext, Outcome
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import NO_LABELS, Labels
 from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
+
+type MakeAgent = Callable[[EpisodeContext], Agent]
+
+type Wrap = Callable[[Any, Any], Environment]
+"""From an environment and an agent, each of the kind that it needs, to another environment."""
 
 
 def seeds_after(writer: FolderWriter, first: int) -> Iterator[int]:
@@ -48,16 +56,21 @@ def seeds_after(writer: FolderWriter, first: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class SeededOutcome:
-    """How the episode of one seed ended, and whether it was kept."""
+    """How the episode of one seed ended, and whether it was kept.
+
+    Attributes:
+        rewards: (T,) of its steps; 0 where the environment has none.
+    """
 
     seed: int
     outcome: Outcome
+    rewards: Array
     kept: bool
 
 
 def record_episodes(
-    task: SimTask,
-    make_agent: Callable[[EpisodeContext], Agent],
+    task: Task,
+    make_agent: MakeAgent,
     agent_name: str,
     seeds: Iterable[int],
     writer: FolderWriter,
@@ -65,6 +78,7 @@ def record_episodes(
     processes: int,
     images: CodecName = "lossless",
     labels: Labels = NO_LABELS,
+    wrap: Wrap | None = None,
 ) -> Generator[SeededOutcome]:
     """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
 
@@ -80,33 +94,38 @@ def record_episodes(
         processes: simulators at once.
         images: how they are encoded.
         labels: given to each episode.
+        wrap: called once in each process with the environment and the agent; gives the environment
+            that is driven instead. Picklable.
     """
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
-    simulator = partial(_simulator, task, make_agent, agent_name, images, labels)
+    simulator = partial(_simulator, task, make_agent, agent_name, images, labels, wrap)
     with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
-        for seed, staged, outcome in episodes:
-            kept = keep(outcome)
+        for seed, staged, outcome, rewards in episodes:
+            kept = staged.exists() and keep(outcome)  # there is no episode without a step
             if kept:
                 writer.commit(staged)
             else:
                 staged.unlink(missing_ok=True)
-            yield SeededOutcome(seed, outcome, kept)
+            yield SeededOutcome(seed, outcome, rewards, kept)
 
 
 @contextlib.contextmanager
 def _simulator(
-    task: SimTask,
-    make_agent: Callable[[EpisodeContext], Agent],
+    task: Task,
+    make_agent: MakeAgent,
     agent_name: str,
     images: CodecName,
     labels: Labels,
-) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome]]]:
+    wrap: Wrap | None,
+) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome, Array]]]:
     """A worker: one environment and one agent, used again for each episode."""
-    environment = RobosuiteEnvironment(task)
+    environment = make_environment(task)
     try:
         agent = make_agent(environment.context)
+        if wrap is not None:
+            environment = wrap(environment, agent)
 
-        def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome]:
+        def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome, Array]:
             seed, staged = job
             # Cut off, it is not kept: the same seed gives the same episode again.
             journal = staged.with_suffix(".journal.part")
@@ -120,7 +139,8 @@ def _simulator(
                     write_episode(episode, staged)
             finally:
                 recorder.discard()
-            return seed, staged, outcome
+            rewards = np.zeros(0) if episode is None else episode.rewards
+            return seed, staged, outcome, rewards
 
         yield run
     finally:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from robolearn.errors import SimulationError
@@ -52,7 +53,7 @@ def run_in_order[Job, Result](
     try:
         while True:
             while len(pending) < 2 * processes and (job := next(waiting, _END)) is not _END:
-                with _interrupts_held_back():
+                with starting_workers():
                     pending.append(pool.submit(_do, job))
             if not pending:
                 return
@@ -69,14 +70,47 @@ def run_in_order[Job, Result](
         stopped.close()
 
 
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "LP_NUM_THREADS": "1",  # Mesa's rendering in software
+}
+"""What makes libraries in a worker process leave the other cores to the other workers."""
+
+
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
-    """Processes started here never see a terminal's Ctrl-C: the parent decides."""
+def starting_workers() -> Iterator[None]:
+    """Start worker processes in here, by ``spawn``.
+
+    They never see a terminal's Ctrl-C: the parent decides. Libraries in them use one thread each,
+    where the user's variables do not say otherwise.
+    """
+    # Starting the tracker, which multiprocessing would do now, lets Ctrl-C through again.
+    resource_tracker.ensure_running()
+    added = [name for name in ONE_THREAD if name not in os.environ]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.update({name: ONE_THREAD[name] for name in added})
     try:
         yield
     finally:
+        for name in added:
+            os.environ.pop(name, None)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with(parent: multiprocessing.connection.Connection) -> None:
+    """In a worker process: end at once when the parent closes its end, or is killed.
+
+    Args:
+        parent: the reading end of a pipe that nothing is ever written to.
+    """
+    threading.Thread(target=_end_when_closed, args=(parent,), daemon=True).start()
+
+
+def _end_when_closed(parent: multiprocessing.connection.Connection) -> None:
+    multiprocessing.connection.wait([parent])
+    os._exit(1)
 
 
 _END: Any = object()
@@ -90,13 +124,7 @@ def _remember(
 ) -> None:
     global _make_worker  # noqa: PLW0603  a process has one, from its start to its end
     _make_worker = make_worker
-    threading.Thread(target=_end_when, args=(stopped,), daemon=True).start()
-
-
-def _end_when(stopped: multiprocessing.connection.Connection) -> None:
-    """End at once when the parent closes the other end, which it also does by being killed."""
-    multiprocessing.connection.wait([stopped])
-    os._exit(1)
+    end_with(stopped)
 
 
 def _do(job: Any) -> Any:

@@ -53,7 +53,15 @@ def _of_mujoco(name: str, *arguments: Any) -> Any:
 _pointer = types.intp
 _mj_step1 = _of_mujoco("mj_step1", _pointer, _pointer)
 _mj_step2 = _of_mujoco("mj_step2", _pointer, _pointer)
-_mj_full_m = _of_mujoco("mj_fullM", _pointer, _pointer, _pointer)
+_mj_check_pos = _of_mujoco("mj_checkPos", _pointer, _pointer)
+_mj_check_vel = _of_mujoco("mj_checkVel", _pointer, _pointer)
+_mj_check_acc = _of_mujoco("mj_checkAcc", _pointer, _pointer)
+_mj_fwd_position = _of_mujoco("mj_fwdPosition", _pointer, _pointer)
+_mj_fwd_velocity = _of_mujoco("mj_fwdVelocity", _pointer, _pointer)
+_mj_fwd_actuation = _of_mujoco("mj_fwdActuation", _pointer, _pointer)
+_mj_fwd_acceleration = _of_mujoco("mj_fwdAcceleration", _pointer, _pointer)
+_mj_fwd_constraint = _of_mujoco("mj_fwdConstraint", _pointer, _pointer)
+_mj_euler = _of_mujoco("mj_Euler", _pointer, _pointer)
 _mj_jac_site = _of_mujoco("mj_jacSite", _pointer, _pointer, _pointer, _pointer, types.int32)
 
 
@@ -90,8 +98,9 @@ class Arms(NamedTuple):
         qpos: (R, J) places of the joints' positions.
         qvel: (R, J) places of their velocities.
         actuators: (R, J) places of their actuators.
+        inertia: (R, J, J) places of the joints' inertia in the model's; -1 where there is none.
         site: (R,) int32 of the hand.
-        base: (R,) int32 site in whose frame the hand is moved.
+        base: (R,) int32 site in whose frame the hand is moved. It does not move itself.
         kp: (R, D) stiffness; D is 6 for the hand's pose, J for joints.
         kd: (R, D) damping.
         ki: (R, D) integral gain of joint velocities.
@@ -106,6 +115,7 @@ class Arms(NamedTuple):
     qpos: Array
     qvel: Array
     actuators: Array
+    inertia: Array
     site: Array
     base: Array
     kp: Array
@@ -146,6 +156,40 @@ class VelocityMemory(NamedTuple):
             np.zeros((arms, joints)),
             np.zeros(arms, np.bool_),
         )
+
+
+class Work(NamedTuple):
+    """What is computed of one arm, in memory that is used again in the next physics step.
+
+    Attributes:
+        jacobian: (6, nv) of the hand's motion by joint velocities.
+        mass: (J, J) inertia of the arm's joints.
+        root: (J, J) its Cholesky factor.
+        across: (6, J) J L⁻ᵀ of the arm's Jacobian J and that factor L.
+        compliance: (6, 6) J M⁻¹ Jᵀ.
+        factor: (6, 6) its Cholesky factor, or of one of its blocks.
+        wanted: (3, 3) the hand's rotation at its goal.
+        error: (6,) the hand's way to its goal.
+        force: (6,) what pulls it there, per inertia.
+        wrench: (6,) the same as a force.
+        home: (J,) acceleration towards the pose that the arm rests in.
+        felt: (6,) how that would move the hand.
+        torques: (J,) what comes out.
+    """
+
+    jacobian: Array
+    mass: Array
+    root: Array
+    across: Array
+    compliance: Array
+    factor: Array
+    wanted: Array
+    error: Array
+    force: Array
+    wrench: Array
+    home: Array
+    felt: Array
+    torques: Array
 
 
 def _compiled(function: Any) -> Any:
@@ -197,26 +241,22 @@ def _backward(lower: Array, values: Array) -> None:
 
 
 @_compiled
-def _solved(matrix: Array, values: Array) -> Array:
-    """A⁺ x for a symmetric A ≥ 0, without changing either."""
-    lower = np.zeros(matrix.shape)
+def _solve(matrix: Array, values: Array, lower: Array) -> None:
+    """x ← A⁺ x for a symmetric A ≥ 0. What is in ``lower`` is overwritten."""
     if not _cholesky(matrix, lower):
-        inverse: Array = np.linalg.pinv(np.ascontiguousarray(matrix)) @ values
-        return inverse
-    found = values.copy()
-    _forward(lower, found)
-    _backward(lower, found)
-    return found
+        values[:] = np.linalg.pinv(np.ascontiguousarray(matrix)) @ values
+        return
+    _forward(lower, values)
+    _backward(lower, values)
 
 
 @_compiled
-def _mass(simulation: Simulation, places: Array, full: Array, mass: Array) -> None:
+def _mass(simulation: Simulation, places: Array, mass: Array) -> None:
     """(J, J) inertia of an arm's joints, the rest of the world at rest."""
-    _mj_full_m(simulation.model, full.ctypes.data, simulation.q_m.ctypes.data)
     size = len(places)
     for i in range(size):
         for j in range(size):
-            mass[i, j] = full[places[i], places[j]]
+            mass[i, j] = simulation.q_m[places[i, j]] if places[i, j] >= 0 else 0.0
 
 
 @_compiled
@@ -245,22 +285,19 @@ def _pose_goal(
 
 
 @_compiled
-def _pose_torques(
-    simulation: Simulation, arms: Arms, arm: int, goal: Array, full: Array, torques: Array
-) -> None:
+def _pose_torques(simulation: Simulation, arms: Arms, arm: int, goal: Array, work: Work) -> None:
     """(J,) torques that bring the hand to its goal: operational space control.
 
     Γ = Jᵀ Λ (kp e − kd v) + bias + Nᵀ M (k (q₀ − q) − 2 √k q̇), with Λ = (J M⁻¹ Jᵀ)⁻¹ and
     Nᵀ = 1 − Jᵀ Λ J M⁻¹ (Khatib 1987).
     """
     joints = arms.qvel.shape[1]
-    nv = len(simulation.qvel)
     places = arms.qvel[arm]
     origin = simulation.site_xpos[arms.base[arm]]
     frame = simulation.site_xmat[arms.base[arm]].reshape(3, 3)
     hand = simulation.site_xpos[arms.site[arm]]
     pose = simulation.site_xmat[arms.site[arm]].reshape(3, 3)
-    jacobian = np.empty((6, nv))
+    jacobian, mass, across, compliance = work.jacobian, work.mass, work.across, work.compliance
     _mj_jac_site(
         simulation.model,
         simulation.data,
@@ -268,16 +305,9 @@ def _pose_torques(
         jacobian[3:].ctypes.data,
         arms.site[arm],
     )
-    base_jacobian = np.empty((6, nv))
-    _mj_jac_site(
-        simulation.model,
-        simulation.data,
-        base_jacobian.ctypes.data,
-        base_jacobian[3:].ctypes.data,
-        arms.base[arm],
-    )
-    error = np.zeros(6)
-    wanted = np.zeros((3, 3))
+    error, wanted = work.error, work.wanted
+    error[:] = 0
+    wanted[:] = 0
     for i in range(3):
         place = origin[i]
         for k in range(3):
@@ -292,25 +322,19 @@ def _pose_torques(
             error[3 + i] += 0.5 * (
                 pose[j, axis] * wanted[k, axis] - pose[k, axis] * wanted[j, axis]
             )
-    force = np.empty(6)
+    force = work.force
     for i in range(6):
         velocity = 0.0
-        base_velocity = 0.0
-        for k in range(nv):
-            velocity += jacobian[i, k] * simulation.qvel[k]
-            base_velocity += base_jacobian[i, k] * simulation.qvel[k]
-        force[i] = arms.kp[arm, i] * error[i] - arms.kd[arm, i] * (velocity - base_velocity)
+        for k in range(joints):
+            velocity += jacobian[i, places[k]] * simulation.qvel[places[k]]
+        force[i] = arms.kp[arm, i] * error[i] - arms.kd[arm, i] * velocity
 
-    mass = np.empty((joints, joints))
-    _mass(simulation, places, full, mass)
-    lower = np.zeros((joints, joints))
-    _cholesky(mass, lower)
-    across = np.empty((6, joints))
+    _mass(simulation, arms.inertia[arm], mass)
+    _cholesky(mass, work.root)
     for i in range(6):
         for j in range(joints):
             across[i, j] = jacobian[i, places[j]]
-        _forward(lower, across[i])  # L⁻¹ Jᵀ, a row each
-    compliance = np.empty((6, 6))  # J M⁻¹ Jᵀ
+        _forward(work.root, across[i])  # L⁻¹ Jᵀ, a row each
     for i in range(6):
         for j in range(i + 1):
             value = 0.0
@@ -318,49 +342,50 @@ def _pose_torques(
                 value += across[i, k] * across[j, k]
             compliance[i, j] = compliance[j, i] = value
 
-    wrench = np.empty(6)
+    wrench = work.wrench
+    wrench[:] = force
     if arms.uncoupled:
-        wrench[:3] = _solved(compliance[:3, :3], force[:3])
-        wrench[3:] = _solved(compliance[3:, 3:], force[3:])
+        _solve(compliance[:3, :3], wrench[:3], work.factor[:3, :3])
+        _solve(compliance[3:, 3:], wrench[3:], work.factor[3:, 3:])
     else:
-        wrench[:] = _solved(compliance, force)
+        _solve(compliance, wrench, work.factor)
 
     damping = 2 * math.sqrt(_REST_GAIN)
-    home = np.empty(joints)
+    home, felt = work.home, work.felt
     for i in range(joints):
         away = arms.rest[arm, i] - simulation.qpos[arms.qpos[arm, i]]
         home[i] = _REST_GAIN * away - damping * simulation.qvel[places[i]]
-    felt = np.zeros(6)
     for i in range(6):
+        felt[i] = 0
         for j in range(joints):
             felt[i] += jacobian[i, places[j]] * home[j]
-    wrench -= _solved(compliance, felt)
+    _solve(compliance, felt, work.factor)
+    wrench -= felt
     for i in range(joints):
         torque = simulation.bias[places[i]]
         for k in range(6):
             torque += jacobian[k, places[i]] * wrench[k]
         for k in range(joints):
             torque += mass[i, k] * home[k]
-        torques[i] = torque
+        work.torques[i] = torque
 
 
 @_compiled
 def _position_torques(
-    simulation: Simulation, arms: Arms, arm: int, goal: Array, full: Array, torques: Array
+    simulation: Simulation, arms: Arms, arm: int, goal: Array, work: Work
 ) -> None:
     """(J,) torques that bring the joints to their goal: M (kp e − kd q̇) + bias."""
     places = arms.qvel[arm]
     joints = len(places)
-    mass = np.empty((joints, joints))
-    _mass(simulation, places, full, mass)
-    wanted = np.empty(joints)
+    _mass(simulation, arms.inertia[arm], work.mass)
+    wanted, torques = work.home, work.torques
     for i in range(joints):
         error = goal[i] - simulation.qpos[arms.qpos[arm, i]]
         wanted[i] = arms.kp[arm, i] * error - arms.kd[arm, i] * simulation.qvel[places[i]]
     for i in range(joints):
         torques[i] = simulation.bias[places[i]]
         for k in range(joints):
-            torques[i] += mass[i, k] * wanted[k]
+            torques[i] += work.mass[i, k] * wanted[k]
 
 
 @_compiled
@@ -401,6 +426,33 @@ def _velocity_torques(
 
 
 @_compiled
+def _step1(simulation: Simulation, sensed: bool) -> None:
+    """``mj_step1``, without its sensors where nobody reads them."""
+    model, data = simulation.model, simulation.data
+    if sensed:
+        _mj_step1(model, data)
+    else:
+        _mj_check_pos(model, data)
+        _mj_check_vel(model, data)
+        _mj_fwd_position(model, data)
+        _mj_fwd_velocity(model, data)
+
+
+@_compiled
+def _step2(simulation: Simulation, sensed: bool) -> None:
+    """``mj_step2`` of Euler's method, without its sensors where nobody reads them."""
+    model, data = simulation.model, simulation.data
+    if sensed:
+        _mj_step2(model, data)
+    else:
+        _mj_fwd_actuation(model, data)
+        _mj_fwd_acceleration(model, data)
+        _mj_fwd_constraint(model, data)
+        _mj_check_acc(model, data)
+        _mj_euler(model, data)
+
+
+@_compiled
 def control_step(
     simulation: Simulation,
     arms: Arms,
@@ -411,6 +463,9 @@ def control_step(
     substeps: int,
 ) -> None:
     """Step the physics ``substeps`` times, the arms driven to where an action wants them.
+
+    MuJoCo's sensors are computed in the last of them only: each step overwrites what they said
+    before, and nothing in the physics reads it.
 
     Args:
         simulation: what is stepped. Its ``ctrl`` already holds what the grippers are driven by.
@@ -423,26 +478,40 @@ def control_step(
         substeps: physics steps.
     """
     count, joints = arms.qvel.shape
-    nv = len(simulation.qvel)
-    full = np.empty((nv, nv))
-    torques = np.empty(joints)
+    work = Work(
+        jacobian=np.empty((6, len(simulation.qvel))),
+        mass=np.empty((joints, joints)),
+        root=np.zeros((joints, joints)),
+        across=np.empty((6, joints)),
+        compliance=np.empty((6, 6)),
+        factor=np.zeros((6, 6)),
+        wanted=np.empty((3, 3)),
+        error=np.empty(6),
+        force=np.empty(6),
+        wrench=np.empty(6),
+        home=np.empty(joints),
+        felt=np.empty(6),
+        torques=np.empty(joints),
+    )
+    torques = work.torques
     poses = np.empty((count, 4, 3))
     goals = np.empty((count, joints))
     for substep in range(substeps):
-        _mj_step1(simulation.model, simulation.data)
+        sensed = substep == substeps - 1
+        _step1(simulation, sensed)
         for arm in range(count):
             if kind == OSC_POSE:
                 if substep == 0:
                     _pose_goal(simulation, arms, arm, moves[arm], turns[arm], poses[arm])
-                _pose_torques(simulation, arms, arm, poses[arm], full, torques)
+                _pose_torques(simulation, arms, arm, poses[arm], work)
             elif kind == JOINT_POSITION:
                 if substep == 0:
                     for i in range(joints):
                         goals[arm, i] = simulation.qpos[arms.qpos[arm, i]] + moves[arm, i]
-                _position_torques(simulation, arms, arm, goals[arm], full, torques)
+                _position_torques(simulation, arms, arm, goals[arm], work)
             else:
                 _velocity_torques(simulation, arms, arm, moves[arm], memory, torques)
             for i in range(joints):
                 low, high = arms.ctrl_low[arm, i], arms.ctrl_high[arm, i]
                 simulation.ctrl[arms.actuators[arm, i]] = min(max(torques[i], low), high)
-        _mj_step2(simulation.model, simulation.data)
+        _step2(simulation, sensed)

@@ -9,9 +9,10 @@ from pydantic import Field
 
 from robolearn.shelf import STRICT
 
-type Vector3 = tuple[float, float, float]
-type Positive = Annotated[float, Field(gt=0)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type Finite = Annotated[float, Field(allow_inf_nan=False)]
+type Vector3 = tuple[Finite, Finite, Finite]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type Share = Annotated[float, Field(gt=0, le=1)]
 
 type VariationName = Literal["speed", "noise", "approach", "pauses"]
@@ -28,6 +29,8 @@ class Waypoint:
         relative_to: what the offset is added to: an observed object, ``world``, or ``hand``: the
             hand itself. Its pose is read at the moment when this waypoint becomes the next one.
         offset: x, y, z in metres.
+        alternatives: offsets that do as well. Each episode draws which of all of them it takes: the
+            same for all waypoints that have as many.
         gripper: what the gripper does on the way and while waiting.
         robot: whose hand it is; with several arms, each has a sequence of its own.
         moves: the object in the hand that is to reach the waypoint, instead of the hand. Where it
@@ -36,6 +39,8 @@ class Waypoint:
             it is relative to.
         align: turn about the vertical with what it is relative to, by the smallest angle that the
             symmetry allows. What is moved is put upright, too.
+        clear_of: an object that may stand beside it: of the turns that the symmetry allows, that is
+            taken in which the fingers open across the way to it.
         turn: radians about the vertical, from above, that an aligned hand is turned on.
         tilt: the hand's orientation instead: rotation vector in rad, world frame, by which it is
             turned from pointing straight down with its x axis along the world's.
@@ -49,10 +54,12 @@ class Waypoint:
     relative_to: str
     offset: Vector3
     gripper: Literal["open", "close"]
+    alternatives: tuple[Vector3, ...] = ()
     robot: Annotated[int, Field(ge=0)] = 0
     moves: str | None = None
     frame: Literal["world", "object"] = "world"
     align: bool = False
+    clear_of: str | None = None
     turn: float = 0.0
     tilt: Vector3 | None = None
     symmetry: Positive | None = None

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from robolearn.environments.borrowed import nothing_drawn, numpy_seeded, warnings_kept
 from robolearn.environments.environment import Environment
-from robolearn.environments.rendering import CameraRenderer, require_gl
+from robolearn.environments.observables import Observables
+from robolearn.environments.randomization import Drawn
+from robolearn.environments.rendering import require_gl
 from robolearn.environments.robosuite_arguments import action_feature, env_args
 from robolearn.environments.robosuite_import import import_robosuite
-from robolearn.environments.stored_model import joint_names, loadable
+from robolearn.environments.simulated_model import state_names
+from robolearn.environments.simulated_world import MODEL_SEED, SimulatedWorld
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
     ENVIRONMENT_STATE,
@@ -24,15 +25,13 @@ from robolearn.episodes.features import (
     STATE,
     Feature,
 )
-from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import SimulationError
 
 if TYPE_CHECKING:
     from robolearn.environments.fast_stepping import Stepping
 
-_MODEL_SEED = 0
-"""robosuite draws object sizes when it builds a model: one seed, one model in every process."""
+GREATEST_SEED = 2**32 - 1
 
 _GREATEST_STATE = 1e10
 """MuJoCo resets a simulation with a position or velocity beyond."""
@@ -60,7 +59,7 @@ class RobosuiteEnvironment(Environment):
             _require_known("robot", robot, robosuite.ALL_ROBOTS)
         self._env_args = env_args(task, robosuite.__version__)
         try:
-            with _numpy_seeded(_MODEL_SEED):
+            with numpy_seeded(MODEL_SEED):
                 self._env = robosuite.make(
                     **self._env_args["env_kwargs"] | {"env_name": simulator.environment}
                 )
@@ -68,16 +67,18 @@ class RobosuiteEnvironment(Environment):
             raise SimulationError(
                 f"robosuite cannot make {simulator.environment}: {error}"
             ) from error
-        self._assets = Path(robosuite.__file__).parent / "models" / "assets"
-        self._renderer: CameraRenderer | None = None
-        self._make_renderer()
-        self._model_file = portable(re.sub(r"\n\s*", "", self._env.sim.model.get_xml()))
-        self._joint_names = joint_names(self._model_file)
-        self._observed = self._reset(seed=0)
+        assets = Path(robosuite.__file__).parent / "models" / "assets"
+        self._world = SimulatedWorld(self._env, task.cameras, assets)
+        self._reset(seed=0)
+        self._observables = self._asked_for()
+        self._success: bool | None = None
+        self._remember_success()
+        self._sense()
         self._features = self._describe_features()
         self._action = action_feature(self._env, task)
         self._seed: int | None = None
         self._reward: float | None = None
+        self._failed = False
 
     @property
     def context(self) -> EpisodeContext:
@@ -87,7 +88,7 @@ class RobosuiteEnvironment(Environment):
             task=self._task.text,
             rate=self._task.simulator.rate,
             env_args=self._env_args,
-            model_file=self._model_file,
+            model_file=self._world.text,
             seed=self._seed,
         )
 
@@ -96,9 +97,13 @@ class RobosuiteEnvironment(Environment):
         return self._task.simulator.horizon
 
     def reset(self, seed: int) -> None:
+        if not 0 <= seed <= GREATEST_SEED:
+            raise SimulationError(f"robosuite takes seeds from 0 to {GREATEST_SEED}, not {seed}")
         self._seed = seed
-        self._observed = self._reset(seed)
+        self._reset(seed)
+        self._sense()
         self._reward = None
+        self._failed = False
 
     def observe(self) -> Observation:
         now = time.monotonic()
@@ -113,7 +118,8 @@ class RobosuiteEnvironment(Environment):
             timestamps=timestamps,
             time=float(self._env.cur_time),
             reward=self._reward,
-            success=self.success,
+            success=self.success and not self._failed,
+            failed=self._failed,
         )
 
     def vectors(self) -> dict[str, Array]:
@@ -138,10 +144,7 @@ class RobosuiteEnvironment(Environment):
         Raises:
             SimulationError: the task has no such camera.
         """
-        camera = name.removeprefix(f"{IMAGES}.")
-        if self._renderer is None or camera not in self._task.cameras.names:
-            raise SimulationError(f"the task has no camera {camera!r}")
-        return self._renderer.image(self._env.sim.data._data, camera)
+        return self._world.image(name.removeprefix(f"{IMAGES}."))
 
     @property
     def reward(self) -> float | None:
@@ -151,52 +154,83 @@ class RobosuiteEnvironment(Environment):
     @property
     def success(self) -> bool:
         """Whether the task is accomplished now."""
-        return bool(self._env._check_success())
+        return bool(self._env._check_success()) if self._success is None else self._success
 
     def act(self, action: Array) -> Array:
-        requested = self._action.as_frame(action)
-        if not np.isfinite(requested).all():
-            raise ValueError(f"the action is not finite: {requested}")
-        sent = np.clip(requested, self._action.low, self._action.high).astype(requested.dtype)
-        self._reward = float(self._stepping.step(sent.astype(np.float64)))
+        sent = self._action.limited(action)
+        if self._failed:
+            raise ValueError("the simulation became unstable; reset the environment first")
+        self._success = None
+        before = self._env.sim.get_state()
+        with warnings_kept():
+            self._reward = float(self._stepping.step(sent.astype(np.float64)))
+        if any(alarm.number for alarm in self._alarms):
+            self._break_off(before)
+            return sent
         # Sensed now: what robosuite's own step returns is as old as a whole step at rates that its
         # substeps do not divide.
-        self._observed = self._env._get_observations(force_update=True)
+        self._observed = self._observables.read()
         return sent
 
-    def load_model(self, model_file: str) -> None:
+    def _break_off(self, sound: Any) -> None:
+        """End an episode whose simulation became unstable, where it was before.
+
+        MuJoCo has put the joints where they are in a new simulation, which would be taken for
+        motion.
+        """
+        self._failed = True
+        self._reward = 0.0
+        self._env.sim.set_state(sound)
+        self._env.sim.forward()
+
+    def load_model(self, model_file: str, drawn: Drawn | None = None) -> None:
         """Simulate a stored model of this task, with its sizes and places, instead of the own one.
 
         Args:
             model_file: as `EpisodeContext` has it. It may be hostile: it is refused if it makes
                 MuJoCo read anything but robosuite's assets.
+            drawn: what it was recorded in, if that was randomised. If this task's own model becomes
+                the stored one so, it is used, to the last bit; otherwise the text is read, which
+                has six digits of most numbers. Textures stand in no text: they are drawn again.
 
         Raises:
             SimulationError: it cannot be loaded, or is of another task or robot. The environment
                 can then load another model, and nothing else.
         """
-        what = f"the stored model is none of {self._what}"
-        joints = joint_names(model_file)
-        if joints != self._joint_names:
-            differing = sorted(set(joints) ^ set(self._joint_names)) or ["their order"]
-            raise SimulationError(f"{what}: the joints differ in {', '.join(differing)}")
-        xml = loadable(model_file, self._assets)
-        self._close_renderer()
-        try:
-            with (
-                _numpy_seeded(_MODEL_SEED),
-                _references_renewed(self._env),
-                _warnings_kept() as warned,
-            ):
-                self._env.reset_from_xml_string(xml)
-            self._stepping = _stepping_of(self._env)
-            if warned:
-                raise ValueError(warned[0])
-        except Exception as error:  # MuJoCo and robosuite raise what they come across
-            raise SimulationError(f"{what}: {' '.join(str(error).split())}") from error
-        self._make_renderer()
-        self._model_file = portable(model_file)
         self._seed = None
+        try:
+            self._world.load(model_file, drawn)
+        except SimulationError as error:
+            raise SimulationError(f"the stored model is none of {self._what}: {error}") from error
+        self._get_ready()
+
+    def reset_to(self, state: Array) -> None:
+        """Begin an episode in the state that a recorded one began in, in the model loaded.
+
+        The steps that follow are those that followed there, for the same actions: controllers and
+        the solver remember nothing, as after `reset`, and arms keep to the pose that they begin in.
+
+        Args:
+            state: (S,) of the feature ``simulator_state``, as a reset left it.
+
+        Raises:
+            SimulationError: it has another size, or numbers that no simulation has.
+        """
+        self._require_state(state)
+        env = self._env
+        with nothing_drawn(env), numpy_seeded(MODEL_SEED):
+            env.reset()
+        simulation = env.sim
+        simulation.set_state_from_flattened(state)
+        simulation.forward()
+        for robot in env.robots:
+            for controller in robot.composite_controller.part_controllers.values():
+                controller.update_initial_joints(simulation.data.qpos[controller.qpos_index])
+        self._get_ready()
+        self._sense()
+        self._seed = None
+        self._reward = None
+        self._failed = False
 
     def load_state(self, state: Array) -> None:
         """Put the simulation where it was; what is then observed is what was observed there.
@@ -207,7 +241,46 @@ class RobosuiteEnvironment(Environment):
         Raises:
             SimulationError: it has another size, or numbers that no simulation has.
         """
+        self._require_state(state)
         simulation = self._env.sim
+        simulation.set_state_from_flattened(state)
+        if simulation.data.time > 0:
+            # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
+            # beginning of the next one: what was sensed then was one substep old, but the joints.
+            _move(simulation, -self._env.model_timestep)
+        with warnings_kept():
+            simulation.step1()
+        simulation.set_state_from_flattened(state)
+        self._env.cur_time = float(state[0])
+        self._failed = False
+        for alarm in self._alarms:
+            alarm.number = 0
+        self._sense()
+        self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
+
+    @property
+    def has_own_model(self) -> bool:
+        """Whether the model is the task's own, with its bodies where they may be."""
+        return self._world.is_own
+
+    @property
+    def state_names(self) -> list[str]:
+        """(S,) what the elements of ``simulator_state`` are, in words."""
+        return state_names(self._world.model)
+
+    def begin_here(self) -> None:
+        """Let the episode begin now, at time zero, as if the reset had led to this state."""
+        seed = self._seed
+        state = self._env.sim.get_state().flatten()
+        state[0] = 0.0
+        self.reset_to(state)
+        self._seed = seed
+
+    def close(self) -> None:
+        self._world.close()
+        self._env.close()
+
+    def _require_state(self, state: Array) -> None:
         expected = self._features[SIMULATOR_STATE].shape
         if state.shape != expected:
             raise SimulationError(
@@ -215,48 +288,55 @@ class RobosuiteEnvironment(Environment):
             )
         if not (np.abs(state) < _GREATEST_STATE).all():
             raise SimulationError("the state is not finite, or too large for a simulation")
-        simulation.set_state_from_flattened(state)
-        if simulation.data.time > 0:
-            # A step of MuJoCo ends with moving the joints. Where the bodies are is computed at the
-            # beginning of the next one: what was sensed then was one substep old, but the joints.
-            _move(simulation, -self._env.model_timestep)
-        with _warnings_kept():
-            simulation.step1()
-        simulation.set_state_from_flattened(state)
-        self._env.cur_time = float(state[0])
-        self._observed = self._env._get_observations(force_update=True)
-        self._reward = float(self._env.reward(np.zeros(self._env.action_dim)))
-
-    def close(self) -> None:
-        self._close_renderer()
-        self._env.close()
 
     @property
     def _what(self) -> str:
         simulator = self._task.simulator
         return f"{simulator.environment} with a {' and a '.join(simulator.robots)}"
 
-    def _make_renderer(self) -> None:
-        cameras = self._task.cameras
-        if cameras.names:
-            model = self._env.sim.model._model
-            self._renderer = CameraRenderer(model, cameras.names, cameras.height, cameras.width)
+    def _reset(self, seed: int) -> None:
+        self._world.restore()
+        if self._task.randomization:
+            self._world.draw(Drawn(self._task.randomization, seed))
+        with numpy_seeded(seed):
+            self._env.reset()
+        self._get_ready()
 
-    def _close_renderer(self) -> None:
-        if self._renderer is not None:
-            self._renderer.close()
-            self._renderer = None
-
-    def _reset(self, seed: int) -> dict[str, Any]:
-        with _numpy_seeded(seed):
-            observed: dict[str, Any] = self._env.reset()
+    def _get_ready(self) -> None:
+        """Refer to the simulation as it is since the last reset."""
         self._stepping = _stepping_of(self._env)
-        return observed
+        self._alarms = _alarms_of(self._env)
+
+    def _sense(self) -> None:
+        """Take in what the simulation is like now."""
+        self._observed = self._observables.read()
+        self._success = None
+
+    def _remember_success(self) -> None:
+        """Keep what is found out about success: most rewards ask for it, and so does `observe`."""
+        check = self._env._check_success
+
+        def checked() -> bool:
+            found = bool(check())
+            self._success = found
+            return found
+
+        self._env._check_success = checked
+
+    def _asked_for(self) -> Observables:
+        observation = self._task.observation
+        names = (*observation.state, *observation.objects)
+        known = [
+            name
+            for name, observable in self._env._observables.items()
+            if observable.is_enabled() and observable.is_active()
+        ]
+        for name in names:
+            _require_known("observable", name, known)
+        return Observables(self._env, names)
 
     def _describe_features(self) -> dict[str, Feature]:
         observation = self._task.observation
-        for name in (*observation.state, *observation.objects):
-            _require_known("observable", name, self._observed)
         features = {
             f"{STATE}.{name}": Feature(
                 "float32", self._observed[name].shape, self._element_names(name)
@@ -285,6 +365,20 @@ class RobosuiteEnvironment(Environment):
         return tuple(f"{observable}.{suffix}" for suffix in suffixes)
 
 
+def _alarms_of(env: Any) -> list[Any]:
+    """MuJoCo's counts of numbers that were not finite, or too large, since the last reset."""
+    import mujoco
+
+    kinds = mujoco.mjtWarning
+    unstable = (
+        kinds.mjWARN_BADQPOS,
+        kinds.mjWARN_BADQVEL,
+        kinds.mjWARN_BADQACC,
+        kinds.mjWARN_BADCTRL,
+    )
+    return [env.sim.data._data.warning[kind] for kind in unstable]
+
+
 def _stepping_of(env: Any) -> Stepping:
     # Imported with robosuite, whose extra brings its compiler.
     from robolearn.environments.fast_stepping import stepping_of
@@ -301,46 +395,6 @@ def _move(simulation: Any, seconds: float) -> None:
     )
 
 
-@contextlib.contextmanager
-def _warnings_kept() -> Iterator[list[str]]:
-    """What MuJoCo warns of, which it would write into a file in the working folder."""
-    import mujoco
-
-    before = mujoco.get_mju_user_warning()
-    warned: list[str] = []
-    mujoco.set_mju_user_warning(warned.append)
-    try:
-        yield warned
-    finally:
-        mujoco.set_mju_user_warning(before)
-
-
-@contextlib.contextmanager
-def _references_renewed(env: Any) -> Iterator[None]:
-    """Let robosuite's sensors refer to the model that is loaded meanwhile, not to the one before.
-
-    robosuite does so only where it builds a new model for each episode.
-    """
-    hard_reset = env.hard_reset
-    env.hard_reset = True
-    try:
-        yield
-    finally:
-        env.hard_reset = hard_reset
-        env.deterministic_reset = False  # robosuite leaves it on where the model does not load
-
-
 def _require_known(kind: str, name: str, known: Any) -> None:
     if name not in known:
         raise SimulationError(f"unknown {kind} {name!r}; robosuite has {', '.join(sorted(known))}")
-
-
-@contextlib.contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """robosuite draws from NumPy's global generator; leave it as it was found."""
-    before = np.random.get_state()  # noqa: NPY002
-    np.random.seed(seed)  # noqa: NPY002
-    try:
-        yield
-    finally:
-        np.random.set_state(before)  # noqa: NPY002

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from robolearn.environments.randomization import RANDOMIZATION
 from robolearn.environments.task import HandController, SimTask
 from robolearn.episodes.features import ActionFeature
+from robolearn.episodes.frames import IMAGE_QUALITY
+from robolearn.errors import SimulationError
+
+_DECIDED = {
+    *("robots", "controller_configs", "control_freq", "horizon", "seed", "use_object_obs"),
+    *("ignore_done", "hard_reset", "lite_physics"),
+    *("has_renderer", "has_offscreen_renderer", "use_camera_obs"),
+}
+"""robosuite's arguments that are no options: episodes would not be what their description says."""
 
 _HAND = ("x", "y", "z", "rx", "ry", "rz")
 
@@ -13,13 +23,30 @@ _HAND = ("x", "y", "z", "rx", "ry", "rz")
 def env_args(task: SimTask, version: str) -> dict[str, Any]:
     """The environment in robomimic's form, so that its tools can rebuild it.
 
+    What robosuite does not know stands beside ``env_kwargs``, where these tools pass it over: how
+    images are rendered, and what is randomised.
+
     Args:
         task: to be made.
         version: of robosuite.
+
+    Raises:
+        SimulationError: the task's options hold what is no option.
     """
     simulator = task.simulator
+    decided = _DECIDED & simulator.options.keys()
+    if decided:
+        raise SimulationError(
+            f"[simulator.options] cannot hold {', '.join(sorted(decided))}: that is said elsewhere "
+            "in the task's file, or decided by robolearn"
+        )
     controllers = [_controller(task, robot) for robot in simulator.robots]
     alone = len(controllers) == 1
+    beside: dict[str, Any] = {}
+    if task.cameras.names:
+        beside[IMAGE_QUALITY] = task.cameras.quality
+    if task.randomization:
+        beside[RANDOMIZATION] = task.randomization.to_json()
     return {
         "env_name": simulator.environment,
         "env_version": version,
@@ -37,6 +64,7 @@ def env_args(task: SimTask, version: str) -> dict[str, Any]:
             "hard_reset": False,
         }
         | simulator.options,
+        **beside,
     }
 
 

@@ -27,6 +27,8 @@ def import_robosuite() -> Any:
     finally:
         os.environ["MUJOCO_GL"] = backend
     _mend_sawyer()
+    from robolearn.environments import reach_around  # noqa: F401  registers a task of our own
+
     return robosuite
 
 

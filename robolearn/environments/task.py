@@ -9,9 +9,15 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from robolearn.environments.expert import Expert, Positive
-from robolearn.shelf import STRICT, find_on_shelf, read_toml
+from robolearn.environments.randomization import Randomization
+from robolearn.errors import ShelfError
+from robolearn.shelf import STRICT, find_on_shelf, read_toml, table_names
 
+type Rate = Annotated[float, Field(ge=0.1, le=500)]
+"""Hz; robosuite's physics takes 500 steps a second."""
 type Count = Annotated[int, Field(ge=1)]
+type Quality = Literal["fast", "full"]
+"""How cameras are rendered: for training, or for pictures."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Simulator:
 
     environment: str
     robots: Annotated[tuple[str, ...], Field(min_length=1)]
-    rate: Positive
+    rate: Rate
     horizon: Count
     controller: Annotated[HandController | JointController, Field(discriminator="type")]
     options: dict[str, bool | int | float | str] = field(default_factory=dict)
@@ -94,11 +100,38 @@ class ObservationSpecification:
 
 @dataclass(frozen=True)
 class Cameras:
-    """Which cameras are rendered, at which size in pixels."""
+    """Which cameras are rendered, and how.
+
+    Attributes:
+        names: that robosuite gives them.
+        height: of their images, pixels.
+        width: of their images, pixels.
+        quality: ``fast``, for training, is ten times and more as fast as ``full``, for pictures
+            and for images like robosuite's own: it leaves out shadows, reflections and smooth
+            edges, and draws meshes and textures no finer than the images show.
+    """
 
     names: tuple[str, ...] = ()
     height: Count = 84
     width: Count = 84
+    quality: Quality = "fast"
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """Where a script puts an object, to demonstrate in reverse how it is picked up.
+
+    Attributes:
+        object: whose place it is; the expert's first grasp is of it.
+        x: least and greatest, m, world frame.
+        y: the same.
+    """
+
+    object: str
+    x: tuple[float, float]
+    y: tuple[float, float]
 
     __pydantic_config__ = STRICT
 
@@ -112,26 +145,37 @@ class SimTask:
         simulator: what robosuite builds.
         observation: what is observed.
         cameras: what is rendered.
+        randomization: how the world looks and behaves, where it is drawn anew for each episode.
         expert: how a script does the task, where one can.
+        reverse: where a script puts the object of a task that is done by picking it up.
     """
 
     text: str
     simulator: Simulator
     observation: ObservationSpecification
     cameras: Cameras = field(default_factory=Cameras)
+    randomization: Randomization = field(default_factory=Randomization)
     expert: Expert | None = None
+    reverse: Reverse | None = None
 
     __pydantic_config__ = STRICT
 
-    def with_cameras(self, names: tuple[str, ...], height: int, width: int) -> SimTask:
+    def with_cameras(
+        self, names: tuple[str, ...], height: int, width: int, quality: Quality = "fast"
+    ) -> SimTask:
         """The same task with these cameras rendered."""
-        return replace(self, cameras=Cameras(names, height, width))
+        return replace(self, cameras=Cameras(names, height, width, quality))
 
 
 def load_task(target: str) -> SimTask:
     """The task that ``sim:NAME`` or the path of a TOML file names.
 
     Raises:
-        ShelfError: there is none, or its file is broken.
+        ShelfError: there is none, its file is broken, or it is no robosuite task.
     """
+    if target.startswith("gym:") or "gymnasium" in table_names(find_on_shelf(target)):
+        raise ShelfError(
+            f"{target} is a Gymnasium environment, whose states are not recorded: it can neither "
+            "be replayed nor played back"
+        )
     return read_toml(Path(find_on_shelf(target)), SimTask)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from robolearn.episodes.features import ACTION, Feature
-from robolearn.episodes.frames import Array, EpisodeContext, Outcome
+from robolearn.episodes.frames import IMAGE_QUALITY, Array, EpisodeContext, Outcome
 from robolearn.episodes.images import ImageParts, Images
 from robolearn.errors import DatasetError, FeatureMismatch
 
@@ -188,12 +188,17 @@ def joined(episodes: Sequence[Episode]) -> Episode:
 
 
 def differing_features(one: EpisodeContext, other: EpisodeContext) -> list[str]:
-    """Names of the features, ``action`` and ``rate`` included, that are not the same in both."""
+    """Names of the features, ``action`` and ``rate`` included, that are not the same in both.
+
+    Images that were rendered in another quality differ in `IMAGE_QUALITY`.
+    """
     names = sorted(one.features.keys() | other.features.keys())
     differing = [name for name in names if one.features.get(name) != other.features.get(name)]
-    return differing + [
-        name for name in (ACTION, "rate") if getattr(one, name) != getattr(other, name)
-    ]
+    differing += [name for name in (ACTION, "rate") if getattr(one, name) != getattr(other, name)]
+    qualities = {context.env_args.get(IMAGE_QUALITY, "full") for context in (one, other)}
+    if len(qualities) > 1 and all(_cameras(context.features) for context in (one, other)):
+        differing.append(IMAGE_QUALITY)
+    return differing
 
 
 def require_same_features(first: EpisodeContext, new: EpisodeContext, dataset: Path) -> None:

@@ -152,6 +152,32 @@ class ActionFeature(Feature):
             for mine, theirs in ((self.names, other.names), (self.scale, other.scale))
         )
 
+    def limited(self, actions: Any) -> np.ndarray[Any, np.dtype[Any]]:
+        """Actions as they can be sent: within the range, and whole where elements are whole.
+
+        Args:
+            actions: (..., A).
+
+        Raises:
+            ValueError: they have another shape, or are not finite.
+        """
+        asked = np.asarray(actions)
+        if asked.shape[-1:] != self.shape:
+            raise ValueError(
+                f"an action of shape {asked.shape} does not fit the feature's {self.shape}"
+            )
+        if not np.isfinite(asked).all():
+            raise ValueError(f"the action is not finite: {asked}")
+        whole = np.issubdtype(self.dtype, np.integer)
+        asked = np.rint(asked) if whole else asked.astype(self.dtype)
+        low, high = self._range
+        within: np.ndarray[Any, np.dtype[Any]] = np.minimum(np.maximum(asked, low), high)
+        return within.astype(self.dtype, copy=False)
+
+    @functools.cached_property
+    def _range(self) -> np.ndarray[Any, np.dtype[Any]]:
+        return np.array([self.low, self.high], self.dtype)
+
     @property
     def arm(self) -> tuple[int, ...]:
         """Positions of the elements that move the arm: all that are not the gripper's."""

@@ -12,6 +12,9 @@ from robolearn.episodes.features import ActionFeature, Feature
 
 type Array = np.ndarray[Any, np.dtype[Any]]
 
+IMAGE_QUALITY = "image_quality"
+"""In ``env_args``: how images were rendered, ``fast`` or ``full``; without it they are full."""
+
 
 @dataclass(frozen=True)
 class Observation:
@@ -25,7 +28,9 @@ class Observation:
             simulated time.
         reward: of the step that led here, where the environment has one.
         success: whether the task is accomplished at this instant, where that can be told.
-        terminated: the environment cannot go on from here.
+        terminated: the task is over, so that there is nothing to do from here.
+        failed: the environment broke down (a simulation became unstable): the episode ends here,
+            as failed. The values are the last that were sound.
     """
 
     values: Mapping[str, Array]
@@ -34,6 +39,7 @@ class Observation:
     reward: float | None = None
     success: bool | None = None
     terminated: bool = False
+    failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class EpisodeContext:
         task: the task in words.
         rate: control steps a second, Hz.
         env_args: robomimic's description of the environment: ``env_name``, ``type`` and
-            ``env_kwargs``.
+            ``env_kwargs``; `IMAGE_QUALITY` beside them, where its images are rendered.
         model_file: MJCF of the simulated world, where there is one, with asset paths that begin at
             the package that ships them.
         seed: what the episode was reset with.
@@ -92,11 +98,12 @@ class Outcome:
         steps: control steps done.
         success: the task was accomplished at some step; None where that cannot be told.
         success_at_end: it was still accomplished at the last step.
-        ended: ``horizon``: all steps were done; ``terminated``: by the environment;
+        ended: ``horizon``: all steps were done; ``terminated``: the task was over;
+            ``failed``: the environment broke down, which is no success whatever was before;
             ``interrupted``: by an exception or Ctrl-C, so that the episode is not whole.
     """
 
     steps: int
     success: bool | None
     success_at_end: bool | None
-    ended: Literal["horizon", "terminated", "interrupted"]
+    ended: Literal["horizon", "terminated", "failed", "interrupted"]

@@ -10,7 +10,7 @@ from pydantic import Field
 from robolearn.policies.config import PolicyConfig
 from robolearn.shelf import STRICT
 
-type Positive = Annotated[float, Field(gt=0)]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 type Count = Annotated[int, Field(ge=1)]
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from robolearn.agents.policy import PolicyAgent
-from robolearn.control.simulation import record_episodes
-from robolearn.environments.task import SimTask
+from robolearn.control.simulation import SeededOutcome, record_episodes
+from robolearn.environments.targets import Task
 from robolearn.episodes.formats.folder import FolderWriter
-from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.frames import EpisodeContext
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy
@@ -20,7 +20,7 @@ from robolearn.policies.checkpoint import load_policy
 
 def evaluate(
     policy: Path,
-    task: SimTask,
+    task: Task,
     target: str,
     episodes: int,
     first_seed: int,
@@ -46,7 +46,7 @@ def evaluate(
         SimulationError: a simulator died.
     """
     seeds = range(first_seed, first_seed + episodes)
-    outcomes: list[Outcome] = []
+    results: list[SeededOutcome] = []
     for result in record_episodes(
         task,
         partial(load_agent, policy, target),
@@ -56,15 +56,23 @@ def evaluate(
         lambda outcome: True,
         processes,
     ):
-        outcomes.append(result.outcome)
-        done = sum(bool(outcome.success) for outcome in outcomes)
-        progress(len(outcomes), episodes, f"{done} of {len(outcomes)} succeeded")
+        results.append(result)
+        done = sum(bool(result.outcome.success) for result in results)
+        known = any(result.outcome.success is not None for result in results)
+        progress(len(results), episodes, f"{done} of {len(results)} succeeded" if known else "")
+    outcomes = [result.outcome for result in results]
+    judged = [outcome for outcome in outcomes if known]
     return Evaluation(
         task=target,
         seeds=tuple(seeds),
-        successes=tuple(bool(outcome.success) for outcome in outcomes),
-        held=tuple(bool(outcome.success_at_end) for outcome in outcomes),
+        successes=tuple(bool(outcome.success) for outcome in judged),
+        held=tuple(bool(outcome.success_at_end) for outcome in judged),
         steps=tuple(outcome.steps for outcome in outcomes),
+        returns=tuple(float(result.rewards.sum()) for result in results),
+        greatest_rewards=tuple(
+            float(result.rewards.max()) if len(result.rewards) else 0.0 for result in results
+        ),
+        broken_down=tuple(outcome.ended == "failed" for outcome in outcomes),
     )
 
 

@@ -164,10 +164,19 @@ def _read_evaluation(run: Run) -> Evaluation | None:
 def _headline(evaluation: Evaluation | None) -> dict[str, Any] | None:
     if evaluation is None or not evaluation.seeds:
         return None
-    low, high = evaluation.interval
     seeds = sorted(evaluation.seeds)
     contiguous = seeds == list(range(seeds[0], seeds[0] + len(seeds)))
-    return {
+    facts = {
+        "task": evaluation.task,
+        "seeds": f"{seeds[0]} to {seeds[-1]}" if contiguous else ", ".join(map(str, seeds)),
+        "tried": len(seeds),
+        "rewards": evaluation.rewards_text if evaluation.rewards_say_more else "",
+        "broken_down": sum(evaluation.broken_down),
+    }
+    if not evaluation.successes:
+        return facts
+    low, high = evaluation.interval
+    return facts | {
         "rate": f"{100 * evaluation.rate:.0f}",
         "low": f"{100 * low:.0f}",
         "high": f"{100 * high:.0f}",
@@ -177,8 +186,6 @@ def _headline(evaluation: Evaluation | None) -> dict[str, Any] | None:
         "successes": sum(evaluation.successes),
         "episodes": len(evaluation.successes),
         "held": sum(evaluation.held),
-        "task": evaluation.task,
-        "seeds": f"{seeds[0]} to {seeds[-1]}" if contiguous else ", ".join(map(str, seeds)),
     }
 
 

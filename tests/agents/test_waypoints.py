@@ -158,6 +158,20 @@ def test_equivalent_turns_lead_back_to_where_the_hand_began(
     np.testing.assert_allclose(way[5], expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("knob", "turns"),
+    [((0.1, 0.26, 1.0), True), ((0.16, 0.2, 1.0), False), ((0.1, 0.4, 1.0), False)],
+)
+def test_fingers_open_across_the_way_to_what_stands_beside(
+    lift_task: SimTask, knob: tuple[float, ...], turns: bool
+) -> None:
+    """They open along y: an object there is hit unless the hand is turned; one far away is not."""
+    point = waypoint(align=True, symmetry=np.pi / 2, clear_of="knob")
+    agent = ScriptedExpert(task(lift_task, point), context())
+    way = asked(agent, sees(hand=(0.1, 0.2, 1.1), knob=knob))
+    assert (abs(way[5]) > 0.5) == turns
+
+
 def test_a_tilt_is_an_orientation_in_the_world(lift_task: SimTask) -> None:
     agent = ScriptedExpert(task(lift_task, waypoint(tilt=(-0.3, 0.0, 0.0))), context())
     np.testing.assert_allclose(asked(agent, sees())[3:], [-0.3, 0, 0], atol=1e-5)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from robolearn import __version__
@@ -149,6 +150,43 @@ def test_an_output_folder_in_use_is_refused(
     arguments = [str(lift_demonstrations) if part == "DATASET" else part for part in command]
     assert f"{tmp_path} is in use" in refused(capsys, *arguments, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_script_varies_as_it_is_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    plain = ["record", "sim:lift", "--episodes", "1", "--processes", "1", "--failures", "--to"]
+    actions = {}
+    for name, options in {"no": [], "two": ["pauses", "speed"], "all": ["all"]}.items():
+        variation = ["--variation", *options] if options else []
+        assert run([*plain, str(tmp_path / name), *variation]) == 0
+        episode = open_dataset(tmp_path / name).episode(0)
+        actions[name] = episode.actions
+        assert episode.agent == {
+            "no": "scripted",
+            "two": "scripted+speed+pauses",
+            "all": "scripted+speed+noise+approach+pauses",
+        }.get(name)
+    assert not np.array_equal(actions["no"], actions["two"])
+    assert not np.array_equal(actions["two"], actions["all"])
+    assert run([*plain, str(tmp_path / "x"), "--by", "random", "--variation", "all"]) == 2
+    assert "add --by scripted" in capsys.readouterr().err
+
+
+def test_a_gymnasium_environment_is_recorded_and_tried(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    data, trained = tmp_path / "data", tmp_path / "run"
+    assert run(["record", "gym:CartPole-v1", "--to", str(data)]) == 2
+    assert "gym:CartPole-v1 has no script" in capsys.readouterr().err
+    record = ["record", "gym:CartPole-v1", "--by", "random", "--to", str(data), "--episodes", "3"]
+    assert run([*record, "--processes", "1"]) == 0
+    assert run(["train", str(data), "--to", str(trained), "--steps", "2"]) == 0
+    capsys.readouterr()
+    evaluate = ["evaluate", str(trained), "--on", "sim:cartpole", "--episodes", "2"]
+    assert run([*evaluate, "--processes", "1"]) == 0
+    assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
+    assert "Return" in (trained / "report.html").read_text()
+    assert run([*evaluate, "--processes", "1", "--require", "0.5"]) == 2
+    assert "does not tell success" in capsys.readouterr().err
 
 
 def test_info_counts(capsys: pytest.CaptureFixture[str], lift_demonstrations: Path) -> None:

@@ -82,6 +82,41 @@ def test_ctrl_c_while_recording(tmp_path: Path, processes: int) -> None:
     assert seeds == [0, 1]
 
 
+_NEVER_ENDS = """
+import signal, sys, time
+from robolearn.cli import main
+
+class Struck:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+def run(arguments):
+    {strike}
+    time.sleep(60)
+    return 0
+
+main._run = run
+main.main([])
+"""
+
+
+_IN_A_DESTRUCTOR = "Struck()"
+_IN_AN_IMPORT = """try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt as error:
+        raise ImportError("initialization failed") from error"""
+
+
+@pytest.mark.parametrize("strike", [_IN_A_DESTRUCTOR, _IN_AN_IMPORT])
+def test_ctrl_c_is_never_lost(strike: str) -> None:
+    script = _NEVER_ENDS.format(strike=strike)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stderr == "robolearn: stopped: what was finished before is intact\n"
+    assert done.returncode == 130
+
+
 def test_ctrl_c_while_training(tmp_path: Path, lift_demonstrations: Path) -> None:
     run = tmp_path / "run"
     line = interrupt(
@@ -134,11 +169,11 @@ def test_a_quickstart_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 300 KB, where one may be mounted."""
+    """A file system of 600 KB, where one may be mounted."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(disk)],
+        ["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)],
         capture_output=True,
         check=False,
     )
@@ -160,7 +195,7 @@ def test_a_full_disk_while_training(small_disk: Path, lift_demonstrations: Path)
     run = small_disk / "run"
     network = ("--policy.hidden", 32, "--policy.modes", 2)
     said = robolearn(
-        *("train", lift_demonstrations, "--to", run, "--steps", 4000, *network),
+        *("train", lift_demonstrations, "--to", run, "--steps", 9000, *network),
         *("--checkpoint-every", 50, "--log-every", 1),
         expect=2,
     )

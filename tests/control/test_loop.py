@@ -29,9 +29,12 @@ class Counter(Environment):
     context = CONTEXT
     horizon = 5
 
-    def __init__(self, success_at: int = 3, terminate_at: int | None = None) -> None:
+    def __init__(
+        self, success_at: int = 3, terminate_at: int | None = None, fail_at: int | None = None
+    ) -> None:
         self._success_at = success_at
         self._terminate_at = terminate_at
+        self._fail_at = fail_at
 
     def reset(self, seed: int) -> None:
         self._count = 0
@@ -45,6 +48,7 @@ class Counter(Environment):
             reward=float(self._count),
             success=self._count == self._success_at,
             terminated=self._count == self._terminate_at,
+            failed=self._count == self._fail_at,
         )
 
     def act(self, action: np.ndarray) -> np.ndarray:
@@ -103,6 +107,13 @@ def test_each_step_holds_what_was_seen_asked_sent_and_seen_next() -> None:
 def test_an_environment_may_end_the_episode() -> None:
     outcome = run_episode(Counter(terminate_at=2), Echo())
     assert (outcome.steps, outcome.ended, outcome.success) == (2, "terminated", False)
+
+
+def test_an_environment_that_breaks_down_has_no_success() -> None:
+    log = Log()
+    outcome = run_episode(Counter(fail_at=4), Echo(), [log])
+    assert outcome == Outcome(4, success=False, success_at_end=False, ended="failed")
+    assert log.steps[2].next_observation.success
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])

@@ -9,298 +9,274 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robolearn.control.replay import NOTE, Replay
+from robolearn.control.loop import run_episode
+from robolearn.control.recorded_task import recorded_target
+from robolearn.control.replay import REWARD, SUCCESS, Comparison, Replay, _distances
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import SIMULATOR_STATE, Feature
-from robolearn.episodes.formats.folder import FolderDataset
-from robolearn.episodes.frames import Array
-from robolearn.errors import SimulationError
+from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.recorder import Recorder
+from robolearn.errors import ConfigurationError, SimulationError
+
+STEPS = 20
+POSITION = "observation.state.robot0_eef_pos"
+
+
+class Wander:
+    """An agent that draws its actions."""
+
+    intervening = False
+
+    def reset(self, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+
+    def act(self, observation: object) -> Array:
+        return self._random.uniform(-1.2, 1.2, 7).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def recorded(lift_task: SimTask, tmp_path_factory: pytest.TempPathFactory) -> Episode:
+    simulator = dataclasses.replace(lift_task.simulator, horizon=STEPS)
+    with closing(
+        RobosuiteEnvironment(dataclasses.replace(lift_task, simulator=simulator))
+    ) as environment:
+        recorder = Recorder(tmp_path_factory.mktemp("journal") / "journal", "wander", wait=True)
+        agent: Any = Wander()
+        run_episode(environment, agent, [recorder], seed=4)
+        episode = recorder.episode()
+        recorder.discard()
+    assert episode is not None
+    return episode
 
 
 @pytest.fixture(scope="module")
 def replay(lift_task: SimTask) -> Iterator[Replay]:
-    with closing(Replay(lift_task)) as replay:
+    with closing(Replay(lift_task, from_seed=False, tolerance=1e-6)) as replay:
         yield replay
 
 
 @pytest.fixture(scope="module")
-def recorded(lift_demonstrations: Path) -> Episode:
-    return FolderDataset(lift_demonstrations).episode(0)
+def seeded(lift_task: SimTask) -> Iterator[Replay]:
+    with closing(Replay(lift_task, from_seed=True, tolerance=1e-6)) as replay:
+        yield replay
 
 
-def bare(episode: Episode, **context: Any) -> Episode:
-    """What robosuite's collector keeps of it: states and actions."""
-    feature = {SIMULATOR_STATE: episode.context.features[SIMULATOR_STATE]}
-    return dataclasses.replace(
-        episode,
-        context=dataclasses.replace(episode.context, features=feature, **context),
-        observations={SIMULATOR_STATE: episode.observations[SIMULATOR_STATE]},
-        rewards=np.zeros_like(episode.rewards),
-        success=np.zeros_like(episode.success),
-        outcome=dataclasses.replace(episode.outcome, success=None, success_at_end=None),
-    )
+def described(episode: Episode, **context: Any) -> Episode:
+    return dataclasses.replace(episode, context=dataclasses.replace(episode.context, **context))
 
 
-def changed(episode: Episode, old: str, new: str) -> Episode:
-    """With another model."""
-    model = episode.context.model_file
-    assert model is not None
-    assert old in model
-    context = dataclasses.replace(episode.context, model_file=model.replace(old, new))
-    return dataclasses.replace(episode, context=context)
+def with_action(episode: Episode, frame: int, element: int, value: float) -> Episode:
+    actions = episode.actions.copy()
+    actions[frame, element] = value
+    return dataclasses.replace(episode, actions=actions)
 
 
-def with_states(episode: Episode, states: Array) -> Episode:
-    features = dict(episode.context.features)
-    features[SIMULATOR_STATE] = Feature("float64", states.shape[1:])
-    return dataclasses.replace(
-        episode,
-        context=dataclasses.replace(episode.context, features=features),
-        observations={**episode.observations, SIMULATOR_STATE: states},
-    )
+def with_values(episode: Episode, name: str, values: Array) -> Episode:
+    return dataclasses.replace(episode, observations={**episode.observations, name: values})
 
 
-def test_the_demonstrations_that_ship_are_reproduced(
-    replay: Replay, lift_demonstrations: Path
-) -> None:
-    """To the last bit of float32: what was observed was, but for the joints, one substep old."""
-    dataset = FolderDataset(lift_demonstrations)
-    for episode in dataset.episodes(range(0, len(dataset), 4)):
-        # A model that differs in a comment is loaded anew.
-        again = replay.episode(bare(changed(episode, "<worldbody>", "<!-- a --><worldbody>")))
-        for name, values in episode.observations.items():
-            np.testing.assert_allclose(
-                again.observations[name], values, rtol=0, atol=1.2e-7, err_msg=name
-            )
-        np.testing.assert_array_equal(again.rewards[:-1], episode.rewards[:-1])
-        np.testing.assert_array_equal(again.success[:-1], episode.success[:-1])
-        assert again.success[-1] == again.success[-2]  # nothing says what came after
-        assert again.outcome.success is True
-
-
-def test_what_is_kept(replay: Replay, recorded: Episode) -> None:
-    again = replay.episode(dataclasses.replace(recorded, notes="the first one"))
-    np.testing.assert_array_equal(again.actions, recorded.actions)
-    np.testing.assert_array_equal(again.actions_asked, recorded.actions_asked)
-    np.testing.assert_array_equal(again.time, recorded.time)
-    np.testing.assert_array_equal(again.success, recorded.success)
-    for name, times in recorded.timestamps.items():
-        np.testing.assert_array_equal(again.timestamps[name], times)
-    assert again.context.features == recorded.context.features
-    assert again.context.action == recorded.context.action
-    assert again.context.seed == recorded.context.seed
-    assert again.outcome == recorded.outcome
-    assert (again.agent, again.recorded_at) == (recorded.agent, recorded.recorded_at)
-    assert again.notes == f"the first one; {NOTE}"
-
-
-def test_another_rate_gives_times_by_the_simulators_clock(
-    replay: Replay, recorded: Episode
-) -> None:
-    """A file that says nothing of its rate is read with one that is guessed."""
-    again = replay.episode(bare(recorded, rate=50.0, task="", env_args={}))
-    np.testing.assert_allclose(again.time, np.arange(len(again)) * 0.05)
-    assert again.context.rate == 20.0
-    assert again.context.task == "Lift the red cube off the table."
-    assert set(again.timestamps) == {*again.context.features, "action"}
-
-
-def test_the_actions_type_and_what_the_task_knows_of_them(
-    replay: Replay, recorded: Episode
-) -> None:
-    action = dataclasses.replace(recorded.context.action, dtype="float64", names=None, scale=())
-    actions = recorded.actions.astype(np.float64) + 1e-9
-    double = dataclasses.replace(
-        recorded,
-        context=dataclasses.replace(recorded.context, action=action),
-        actions=actions,
-        actions_asked=actions,
-    )
-    again = replay.episode(double)
-    np.testing.assert_array_equal(again.actions, actions)
-    assert again.context.action == dataclasses.replace(recorded.context.action, dtype="float64")
-
-
-def test_features_that_the_task_has_not_are_named(lift_task: SimTask, recorded: Episode) -> None:
-    with closing(Replay(lift_task)) as replay:
-        replay.episode(recorded)
-        assert replay.left_out == set()
-        name = "observation.state.mood"
-        features = {**recorded.context.features, name: Feature("float32", (1,))}
-        replay.episode(
-            dataclasses.replace(
-                recorded,
-                context=dataclasses.replace(recorded.context, features=features),
-                observations={**recorded.observations, name: np.zeros((80, 1), np.float32)},
-            )
+def test_the_same_bits_come_out(replay: Replay, seeded: Replay, recorded: Episode) -> None:
+    for player in (replay, seeded, replay):
+        found = player.episode(recorded)
+        assert found == Comparison(
+            frames=STEPS,
+            largest=None,
+            first=None,
+            compared=(*recorded.observations, REWARD, SUCCESS),
+            own_model=True,
         )
-        assert replay.left_out == {f"{name}, which is not played back"}
+        assert player.left_out == set()
 
 
-def refused(replay: Replay, episode: Episode, reason: str) -> None:
+def test_the_demonstrations_that_ship(replay: Replay, lift_demonstrations: Path) -> None:
+    """On another machine, their last bits may differ."""
+    from robolearn.episodes.formats import open_dataset
+
+    found = replay.episode(open_dataset(lift_demonstrations).episode(14))
+    assert found.largest is None or found.largest.size < 1e-5
+    assert found.own_model
+
+
+def test_a_simulation_that_becomes_unstable(replay: Replay, recorded: Episode) -> None:
+    states = recorded.observations["simulator_state"].copy()
+    states[0, -13:] = 1e9
+    with pytest.raises(SimulationError, match=r"frame \d+: the simulation became unstable"):
+        replay.episode(with_values(recorded, "simulator_state", states))
+
+
+def test_an_episode_in_reverse_began_from_no_seed(seeded: Replay, recorded: Episode) -> None:
+    with pytest.raises(SimulationError, match="no reset does"):
+        seeded.episode(dataclasses.replace(recorded, agent="reverse"))
+
+
+def test_an_action_that_was_tampered_with(replay: Replay, recorded: Episode) -> None:
+    other = with_action(recorded, 7, 2, float(-np.sign(recorded.actions[7, 2])))
+    found = replay.episode(other)
+    assert found.first is not None
+    assert found.largest is not None
+    assert found.first.feature == SIMULATOR_STATE  # which is seen a frame after the action
+    assert found.first.frame == 8
+    assert found.first.element.startswith("velocity of robot0_joint")
+    assert found.largest.size >= found.first.size > 1e-3
+    assert found.largest.frame >= 8
+
+
+@pytest.mark.parametrize(
+    ("name", "element"), [(POSITION, "robot0_eef_pos.y"), (SIMULATOR_STATE, "position of robot0_")]
+)
+def test_an_observation_that_was_tampered_with(
+    replay: Replay, recorded: Episode, name: str, element: str
+) -> None:
+    values = recorded.observations[name].copy()
+    values[5, 1] += 0.25
+    found = replay.episode(with_values(recorded, name, values))
+    assert found.largest is not None
+    assert found.first == found.largest
+    assert (found.first.feature, found.first.frame) == (name, 5)
+    assert found.first.element.startswith(element)
+    assert found.first.size == pytest.approx(0.25)
+    assert str(found.first) == f"0.25 in {name} ({found.first.element}), frame 5"
+
+
+def test_rewards_and_success(replay: Replay, recorded: Episode) -> None:
+    other = dataclasses.replace(recorded, rewards=recorded.rewards + np.float32(2))
+    found = replay.episode(other)
+    assert found.largest is not None
+    assert (found.largest.feature, found.largest.frame, found.largest.size) == (REWARD, 0, 2)
+    success = recorded.success.copy()
+    success[11] = True
+    found = replay.episode(dataclasses.replace(recorded, success=success))
+    assert found.first is not None
+    assert str(found.first) == "1 in success, frame 11"
+
+
+def test_a_difference_within_the_tolerance(replay: Replay, recorded: Episode) -> None:
+    values = recorded.observations[SIMULATOR_STATE].copy()
+    values[6, 20] += 5e-7
+    found = replay.episode(with_values(recorded, SIMULATOR_STATE, values))
+    assert found.first is None
+    assert found.largest is not None
+    assert found.largest.size == pytest.approx(5e-7)
+    assert found.largest.frame == 6
+
+
+def test_what_is_not_finite_differs_infinitely(replay: Replay, recorded: Episode) -> None:
+    values = recorded.observations[POSITION].copy()
+    values[3, 0] = np.nan
+    found = replay.episode(with_values(recorded, POSITION, values))
+    assert found.first is not None
+    assert (found.first.size, found.first.frame) == (np.inf, 3)
+    assert found.first.to_json()["size"] is None
+    one = np.array([[np.inf], [np.inf], [1.0]])
+    np.testing.assert_array_equal(_distances(one, -one).ravel(), [np.inf, np.inf, 2])
+    np.testing.assert_array_equal(_distances(one, one).ravel(), [0, 0, 0])
+
+
+def test_states_and_actions_alone(replay: Replay, recorded: Episode) -> None:
+    features = {SIMULATOR_STATE: recorded.context.features[SIMULATOR_STATE]}
+    alone = dataclasses.replace(
+        recorded,
+        context=dataclasses.replace(recorded.context, features=features),
+        observations={SIMULATOR_STATE: recorded.observations[SIMULATOR_STATE]},
+        rewards=np.full(STEPS, 7, np.float32),
+    )
+    found = replay.episode(alone)
+    assert found.compared == (SIMULATOR_STATE,)
+    assert found.largest is None
+
+
+def test_a_model_of_another_version(replay: Replay, recorded: Episode) -> None:
+    model_file = recorded.context.model_file
+    assert model_file is not None
+    other = model_file.replace('damping="0.1', 'damping="0.2', 1)
+    assert other != model_file
+    found = replay.episode(described(recorded, model_file=other))
+    assert not found.own_model
+    assert found.largest is not None  # if only because the text is rounded
+    assert replay.episode(recorded).largest is None
+
+
+def test_what_is_not_compared(lift_task: SimTask, recorded: Episode) -> None:
+    features = {**recorded.context.features, "observation.state.mood": Feature("float32", (2,))}
+    images = {"observation.images.front": Feature("uint8", (4, 4, 3))}
+    other: Any = dataclasses.replace(
+        recorded,
+        context=dataclasses.replace(recorded.context, features=features | images),
+        observations={**recorded.observations, "observation.state.mood": np.zeros((STEPS, 2), "f")},
+        images={"observation.images.front": np.zeros((STEPS, 4, 4, 3), np.uint8)},
+    )
+    with closing(Replay(lift_task, from_seed=False, tolerance=0)) as player:
+        assert player.episode(other).largest is None
+        assert [what.split(",")[0] for what in sorted(player.left_out)] == [
+            "observation.images.front",
+            "observation.state.mood",
+        ]
+
+
+def refused(player: Replay, episode: Episode, reason: str) -> None:
     with pytest.raises(SimulationError, match=reason) as error:
-        replay.episode(episode)
+        player.episode(episode)
     assert "\n" not in str(error.value)
 
 
-def test_what_cannot_be_played_back(replay: Replay, recorded: Episode) -> None:
+def test_what_cannot_be_replayed(replay: Replay, seeded: Replay, recorded: Episode) -> None:
     none: Any = {}
-    no_states = dataclasses.replace(
-        recorded,
-        context=dataclasses.replace(recorded.context, features=none),
-        observations=none,
+    no_states = dataclasses.replace(described(recorded, features=none), observations=none)
+    refused(replay, no_states, "no simulator states")
+    refused(replay, described(recorded, model_file=None), "no model")
+    refused(seeded, described(recorded, seed=None), "which seed")
+    refused(replay, described(recorded, seed=None), "another program than robolearn")
+    for player in (replay, seeded):
+        refused(player, with_action(recorded, 9, 0, np.nan), "frame 9: its action is not finite")
+        refused(player, recorded.part(6, 12), r"begins 0\.3 s after a reset")
+        another = described(recorded, env_args={"env_name": "Stack"})
+        refused(player, another, "another environment than the task's: Stack, not Lift")
+    values = recorded.observations[SIMULATOR_STATE].copy()
+    values[0, 4] = np.nan
+    refused(replay, with_values(recorded, SIMULATOR_STATE, values), "not finite")
+    model_file = str(recorded.context.model_file)
+    refused(replay, described(recorded, model_file=model_file[:99]), "no MJCF")
+    old = model_file.replace("gripper0_right_", "gripper0_")  # as robosuite 1.4 called it
+    refused(replay, described(recorded, model_file=old), "the joints differ in .*gripper0_finger")
+    assert replay.episode(recorded).largest is None
+    assert seeded.episode(recorded).largest is None
+
+
+def test_the_task_that_a_recording_is_of(recorded: Episode) -> None:
+    context = recorded.context
+    assert recorded_target(context) == "sim:lift"
+
+    def of(**env_args: Any) -> EpisodeContext:
+        return dataclasses.replace(context, env_args={**context.env_args, **env_args})
+
+    assert recorded_target(of(env_name="Door")) == "sim:door"
+    arguments = context.env_args["env_kwargs"]
+    two = dict.fromkeys(("robots", "controller_configs"))
+    two = {name: [arguments[name]] * 2 for name in two}
+    assert (
+        recorded_target(of(env_name="TwoArmLift", env_kwargs=arguments | two)) == "sim:two_arm_lift"
     )
-    refused(replay, no_states, "no states of a simulator")
-    refused(replay, bare(recorded, model_file=None), "no model")
-    states = recorded.observations[SIMULATOR_STATE]
-    refused(
-        replay, with_states(recorded, states[:, :-1]), "31 elements is none of Lift with a Panda"
-    )
-    broken = states.copy()
-    broken[7, 3] = np.nan
-    refused(replay, with_states(recorded, broken), "frame 7: the state is not finite")
-    broken[7, 3] = 1e12
-    refused(replay, with_states(recorded, broken), "frame 7: the state is not finite, or too large")
-    slow = states.copy()
-    slow[:, 0] *= 2
-    refused(replay, with_states(recorded, slow), r"0\.1 s apart, the task's steps last 0\.05 s")
-
-
-@pytest.mark.parametrize(
-    ("env_args", "reason"),
-    [
-        ({"env_name": "Stack"}, "another environment than the task's: Stack, not Lift"),
-        (
-            {"env_kwargs": {"robots": ["Sawyer"]}},
-            "another robot than the task's: Sawyer, not Panda",
-        ),
-        ({"env_kwargs": {"control_freq": 10}}, "another rate"),
-        (
-            {"env_kwargs": {"controller_configs": {"type": "JOINT_VELOCITY"}}},
-            "another controller than the task's: JOINT_VELOCITY",
-        ),
-        (
-            {
-                "env_kwargs": {
-                    "controller_configs": {
-                        "type": "BASIC",
-                        "body_parts": {"arms": {"right": {"type": "OSC_POSE", "output_max": 0.5}}},
-                    }
-                }
-            },
-            "another reach of an action",
-        ),
-    ],
-)
-def test_another_environment(
-    replay: Replay, recorded: Episode, env_args: dict[str, Any], reason: str
-) -> None:
-    refused(replay, bare(recorded, env_args=env_args), reason)
-
-
-def test_descriptions_that_say_nothing_wrong(replay: Replay, recorded: Episode) -> None:
-    for env_args in (
-        {},
-        {"env_kwargs": [1]},
-        {"env_kwargs": {"controller_configs": "x", "robots": ["Panda"]}},
-        {"env_kwargs": {"controller_configs": {"type": "OSC_POSE"}}},  # before robosuite 1.5
+    for changed, reason in (
+        (of(env_name="Kitchen"), r"no task of the shelf .*Kitchen"),
+        (of(env_kwargs=arguments | {"robots": "Sawyer"}), "no task of the shelf .*Sawyer"),
+        (dataclasses.replace(context, env_args={}), "does not say which task"),
     ):
-        assert len(replay.episode(bare(recorded, env_args=env_args).part(0, 2))) == 2
+        with pytest.raises(ConfigurationError, match=reason):
+            recorded_target(changed)
 
 
-def test_other_models(
-    replay: Replay, recorded: Episode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_several_tasks_of_one_description(
+    recorded: Episode, tmp_path: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    for old, new, reason in (
-        ("robot0_joint1", "robot1_joint1", "joints differ in robot0_joint1, robot1_joint1"),
-        ('name="cube_main"', 'name="sphere_main"', "none of Lift with a Panda: .*cube_main"),
-        ("<worldbody>", "<worldbody><no/>", "none of Lift with a Panda: .*no"),
-        ("</mujoco>", "", "no MJCF"),
-        ("<mujoco ", "<!DOCTYPE a [<!ENTITY b 'c'>]><mujoco ", "declares what a model has not"),
-        ("<worldbody>", "<include file='robosuite/a.xml'/><worldbody>", "has no <include>"),
-        ('pos="1 1 1.5"', 'pos="1 1 nan"', "none of Lift with a Panda: .*NaN"),
-        ('width="256"', 'width="99999"', "more memory"),
-        ("<size ", '<size memory="900G" ', "more memory"),
-    ):
-        refused(replay, changed(recorded, old, new), reason)
-    assert not list(tmp_path.iterdir())  # where MuJoCo leaves a file about its warnings
-    # What was refused is no hindrance for the next one.
-    again = replay.episode(recorded)
-    np.testing.assert_allclose(
-        again.observations["observation.state.robot0_eef_pos"],
-        recorded.observations["observation.state.robot0_eef_pos"],
-        atol=1e-6,
-    )
-
-
-TEXTURE = "robosuite/models/assets/textures/ceramic.png"
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/etc/hostname",
-        "robosuite/../../../../../../../../etc/hostname",
-        "/home/x/robosuite/models/assets/../../macros.py",
-        "robosuite/macros.py",
-        "ceramic.png",
-        "robosuite/models/assets/textures",
-        "robosuite/models/assets/textures/none.png",
-        "",
-    ],
-)
-def test_no_file_but_robosuites_assets_is_read(
-    replay: Replay, recorded: Episode, path: str
-) -> None:
-    refused(replay, changed(recorded, TEXTURE, path), "it needs the file .*none of robosuite's")
-
-
-def test_assets_of_another_machine(
-    replay: Replay, recorded: Episode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Paths are looked up in the package; folders that the model names are not used."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ceramic.png").write_text("no image")
-    elsewhere = changed(recorded, TEXTURE, f"/Users/robosuite/lib/{TEXTURE}")
-    elsewhere = changed(elsewhere, "<compiler ", '<compiler strippath="true" assetdir="." ')
-    again = replay.episode(elsewhere)
-    assert again.context.model_file is not None
-    assert "/Users/" not in again.context.model_file
-    assert TEXTURE in again.context.model_file
-
-
-@pytest.mark.rendering
-def test_images_are_those_that_the_cameras_saw(lift_task: SimTask, recorded: Episode) -> None:
-    task = lift_task.with_cameras(("agentview", "robot0_eye_in_hand"), 32, 40)
-    with closing(RobosuiteEnvironment(task)) as environment:
-        environment.reset(seed=2)
-        seen = [environment.observe()]
-        for _ in range(3):
-            environment.act(np.array([0.3, -0.2, -0.5, 0.1, 0, 0.3, 1], np.float32))
-            seen.append(environment.observe())
-        context = environment.context
-    live = {
-        name: np.stack([observation.values[name] for observation in seen])
-        for name in context.features
-    }
-    episode = with_states(recorded.part(0, 4), live[SIMULATOR_STATE])
-    assert context.model_file == recorded.context.model_file
-    with closing(Replay(task)) as replay:
-        again = replay.episode(episode)
-        assert again.context.features == context.features
-        for camera in task.cameras.names:
-            name = f"observation.images.{camera}"
-            images = again.images[name]
-            assert images.shape == (4, 32, 40, 3)
-            assert len(images) == 4
-            rendered = images[0:4].astype(int)
-            np.testing.assert_allclose(rendered, live[name].astype(int), rtol=0, atol=1)
-            np.testing.assert_array_equal(images[1:3], rendered[1:3])
-        # Each is rendered in the model of its own episode, whichever was played back last.
-        plain = changed(episode, 'material="cube_redwood_mat"', 'material="table_mat"')
-        other = replay.episode(plain).images[name]
-        np.testing.assert_array_equal(images[3:4], rendered[3:4])
-        assert np.abs(other[3:4] - rendered[3:4]).max() > 50
+    text = (repository / "sim" / "lift.toml").read_text()
+    dense = text.replace("[simulator.controller]", "options.reward_shaping = true\n$&", 1)
+    dense = dense.replace("$&", "[simulator.controller]")
+    for name, content in (("one", text), ("dense", dense)):
+        (tmp_path / f"{name}.toml").write_text(content)
+    monkeypatch.setattr("robolearn.shelf.shelf_folder", lambda name: tmp_path)
+    assert recorded_target(recorded.context) == "sim:one"  # by its options
+    (tmp_path / "two.toml").write_text(text)
+    with pytest.raises(ConfigurationError, match="may be of sim:one, sim:two: name one"):
+        recorded_target(recorded.context)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robolearn.environments import robosuite as simulated
+from robolearn.environments.borrowed import numpy_seeded
 from robolearn.environments.fast_stepping import (
     FastStepping,
     NotCovered,
@@ -38,7 +38,7 @@ def make(task: str = "Lift", robot: str = "Panda", kind: str = "OSC_POSE", **opt
         arm = CONTROLLERS[kind] | {"type": kind, "gripper": arm["gripper"]}
     controller["body_parts"] = {"right": arm | options.pop("arm", {})}
     arms = 2 if task.startswith("TwoArm") else 1
-    with simulated._numpy_seeded(0):
+    with numpy_seeded(0):
         return robosuite.make(
             env_name=task,
             robots=[robot] * arms,
@@ -53,7 +53,7 @@ def make(task: str = "Lift", robot: str = "Panda", kind: str = "OSC_POSE", **opt
 
 
 def reset(env: Any, seed: int = 5) -> Any:
-    with simulated._numpy_seeded(seed):
+    with numpy_seeded(seed):
         env.reset()
     return stepping_of(env)
 
@@ -124,11 +124,98 @@ def test_the_same_state_gives_the_same_torques(kind: str) -> None:
     assert compared > 20  # and not only torques at their limits
 
 
+@pytest.mark.parametrize("task", ["PickPlaceCan", "TwoArmLift"])
+def test_a_step_without_sensors_ends_where_mujocos_does(task: str) -> None:
+    import mujoco  # which looks for a screen: not before GL is chosen
+
+    from robolearn.environments.control_step import _step1, _step2
+
+    env = make(task)
+    model, data = env.sim.model._model, env.sim.data._data
+    found = []
+    for sensed in (False, True):
+        stepping = reset(env)
+        data.sensordata[:] = 0
+        for substep in range(25):
+            _step1(stepping._simulation, sensed or substep == 24)
+            _step2(stepping._simulation, sensed or substep == 24)
+        found.append(
+            [data.qpos.copy(), data.qvel.copy(), data.qacc_warmstart.copy(), data.sensordata.copy()]
+        )
+    reset(env)
+    data.sensordata[:] = 0
+    mujoco.mj_step(model, data, 25)
+    assert np.abs(data.sensordata).max() > 0
+    for quick, whole, theirs in zip(
+        *found, [data.qpos, data.qvel, data.qacc_warmstart, data.sensordata], strict=True
+    ):
+        np.testing.assert_array_equal(quick, theirs)  # to the last bit
+        np.testing.assert_array_equal(whole, theirs)
+
+
+def test_force_sensors_say_what_robosuites_say() -> None:
+    env = make("Door")
+    actions = np.random.default_rng(3).uniform(-1, 1, (4, env.action_dim))
+    found = []
+    for fast in (True, False):
+        stepping = reset(env)
+        stepping = stepping if fast else StockStepping(env)
+        for action in actions:
+            stepping.step(action)
+        robot = env.robots[0]
+        found.append([robot.ee_force["right"], robot.ee_torque["right"]])
+    np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-8)
+    assert np.abs(found[0]).max() > 1
+
+
+@pytest.mark.parametrize("task", ["Lift", "TwoArmLift"])
+def test_the_inertia_of_the_arms_is_mujocos(task: str) -> None:
+    import mujoco  # which looks for a screen: not before GL is chosen
+
+    from robolearn.environments.control_step import _mass
+
+    env = make(task)
+    stepping = reset(env)
+    model, data = env.sim.model._model, env.sim.data._data
+    full = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, full, data.qM)
+    for inertia, joints in zip(stepping._fixed.inertia, stepping._fixed.qvel, strict=True):
+        mass = np.empty((7, 7))
+        _mass(stepping._simulation, inertia, mass)
+        np.testing.assert_array_equal(mass, full[np.ix_(joints, joints)])
+
+
+def test_a_clock_of_the_users_is_left_alone() -> None:
+    import mujoco
+
+    env = make()
+    times = iter(range(10**9))
+    mujoco.set_mjcb_time(lambda: float(next(times)))
+    try:
+        before = mujoco.get_mjcb_time()
+        stepping = reset(env)
+        stepping.step(np.zeros(7))
+        assert mujoco.get_mjcb_time() is before
+        assert next(times) > 0
+    finally:
+        mujoco.set_mjcb_time(None)
+
+
+def test_another_integrator_is_left_to_robosuite() -> None:
+    import mujoco
+
+    env = make()
+    env.sim.model.opt.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    with pytest.raises(NotCovered, match="not integrated by Euler's method"):
+        FastStepping(env)
+
+
 def test_a_singular_matrix_is_inverted_as_robosuite_does_it() -> None:
-    from robolearn.environments.control_step import _solved
+    from robolearn.environments.control_step import _solve
 
     matrix = np.diag([4.0, 1.0, 0.0])
-    found = _solved(matrix, np.array([2.0, 3.0, 5.0]))
+    found = np.array([2.0, 3.0, 5.0])
+    _solve(matrix, found, np.zeros((3, 3)))
     np.testing.assert_allclose(found, np.linalg.pinv(matrix) @ [2.0, 3.0, 5.0], atol=1e-15)
 
 

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from robolearn.environments import rendering
+from robolearn.environments.fast_stepping import StockStepping
 from robolearn.environments.rendering import CameraRenderer, select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import Cameras, JointController, SimTask, load_task
 from robolearn.episodes.features import SIMULATOR_STATE
 from robolearn.errors import ConfigurationError, MissingDependency, SimulationError
+from robolearn.shelf import table_names
 
 
 def run(environment: RobosuiteEnvironment, seed: int, steps: int = 12) -> list[np.ndarray]:
@@ -200,14 +202,15 @@ def test_the_renderer_says_what_does_not_start(monkeypatch: pytest.MonkeyPatch) 
     def broken(*arguments: object) -> None:
         raise RuntimeError("no display")
 
-    monkeypatch.setattr(mujoco, "Renderer", broken)
+    monkeypatch.setattr(mujoco, "MjrContext", broken)
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(MissingDependency, match=r"'egl' does not start \(no display\)"):
         CameraRenderer(model, ["c"], 10, 10)
 
 
 def shelf() -> list[str]:
-    return sorted(path.stem for path in (Path(__file__).parents[2] / "sim").glob("*.toml"))
+    files = (Path(__file__).parents[2] / "sim").glob("*.toml")
+    return sorted(path.stem for path in files if "simulator" in table_names(path))
 
 
 @pytest.mark.parametrize("name", shelf())
@@ -283,3 +286,66 @@ def test_two_arms_have_names_of_their_own() -> None:
         assert action.gripper == (6, 13)
     finally:
         environment.close()
+
+
+@pytest.mark.parametrize("option", ["hard_reset", "robots", "ignore_done"])
+def test_what_is_decided_elsewhere_is_no_option(lift_task: SimTask, option: str) -> None:
+    simulator = replace(lift_task.simulator, options={option: True})
+    with pytest.raises(SimulationError, match=rf"options\] cannot hold {option}"):
+        RobosuiteEnvironment(replace(lift_task, simulator=simulator))
+
+
+def test_a_seed_gives_its_own_episode_after_another_model_was_loaded(
+    lift_environment: RobosuiteEnvironment,
+) -> None:
+    expected = run(lift_environment, seed=5)
+    model_file = lift_environment.context.model_file
+    assert model_file is not None
+    heavier = model_file.replace('damping="0.1', 'damping="0.2', 1)
+    assert heavier != model_file
+    lift_environment.load_model(heavier)
+    found = run(lift_environment, seed=5)
+    assert lift_environment.has_own_model
+    assert all(np.array_equal(*pair) for pair in zip(expected, found, strict=True))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_robosuite_does_not_take(
+    lift_environment: RobosuiteEnvironment, seed: int
+) -> None:
+    with pytest.raises(SimulationError, match="seeds from 0"):
+        lift_environment.reset(seed)
+
+
+@pytest.mark.parametrize("stock", [False, True])
+def test_an_unstable_simulation_ends_the_episode_as_failed(
+    lift_environment: RobosuiteEnvironment,
+    stock: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where MuJoCo would leave its log
+    environment = lift_environment
+    environment.reset(3)
+    if stock:
+        monkeypatch.setattr(environment, "_stepping", StockStepping(environment._env))
+    environment.act(np.zeros(7))
+    before = environment.observe()
+    assert not before.failed
+    environment._env.sim.data.qvel[:] = 1e9
+    environment.act(np.zeros(7))
+    after = environment.observe()
+    assert (after.failed, after.success, after.reward) == (True, False, 0.0)
+    for name, value in after.values.items():
+        assert np.isfinite(value).all()
+        if name != "simulator_state":  # in which the speed is that of this test
+            assert np.array_equal(value, before.values[name])
+    with pytest.raises(ValueError, match="unstable"):
+        environment.act(np.zeros(7))
+    environment.load_state(before.values["simulator_state"])
+    environment.act(np.zeros(7))
+    assert not environment.observe().failed
+    environment.reset(3)
+    environment.act(np.zeros(7))
+    assert not environment.observe().failed
+    assert not list(tmp_path.iterdir())

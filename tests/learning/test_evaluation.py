@@ -8,6 +8,7 @@ import pytest
 
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.simulation import record_episodes, seeds_after
+from robolearn.environments.targets import load_target, make_environment
 from robolearn.environments.task import SimTask
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
@@ -56,6 +57,34 @@ def test_an_evaluation_comes_back_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "evaluation.json").write_text("{")
     with pytest.raises(PolicyError, match="evaluate again"):
         Evaluation.read(tmp_path / "evaluation.json")
+
+
+def test_rewards_are_told_where_they_say_more_than_success() -> None:
+    seeds, steps = (5, 6), (9, 9)
+    pole = Evaluation("gym:CartPole-v1", seeds, (), (), steps, (20.0, 30.0), (1.0, 1.0))
+    assert str(pole) == "return 25 ± 5 over 2 episodes"
+    assert "success_rate" not in pole.to_json()
+    flags = (True, False)
+    push = Evaluation("sim:pusht", seeds, flags, flags, steps, (9.0, 7.0), (1.0, 0.5))
+    assert "1 of 2 episodes" in str(push)
+    assert str(push).endswith("return 8 ± 1, greatest reward 0.75 ± 0.25 over 2 episodes")
+    lift = Evaluation("sim:lift", seeds, flags, flags, steps, (9.0, 0.0), (1.0, 0.0), (False, True))
+    assert "return" not in str(lift)
+    assert str(lift).endswith("the simulation became unstable in 1")
+
+
+def test_a_task_without_success_is_judged_by_its_return(tmp_path: Path) -> None:
+    task = load_target("gym:Pendulum-v1")
+    context = make_environment(task).context
+    save_policy(Policy(PolicySchema.of(context, ()), PolicyConfig(hidden=(8,))), tmp_path / "p")
+    with FolderWriter(tmp_path / "tried") as record:
+        evaluation = evaluate(tmp_path / "p", task, "t", 2, 70, 1, record, lambda *a: None)
+    assert evaluation.successes == ()
+    assert evaluation.steps == (200, 200)
+    rewards = [episode.rewards for episode in open_dataset(tmp_path / "tried").episodes(range(2))]
+    assert evaluation.returns == tuple(float(each.sum()) for each in rewards)
+    assert evaluation.greatest_rewards == tuple(float(each.max()) for each in rewards)
+    assert max(evaluation.greatest_rewards) < 0
 
 
 def test_processes_do_not_change_the_result(

@@ -41,8 +41,8 @@ _MOST_TEXT = 64 << 20
 class RobosuiteCollection(Dataset):
     """Reads a folder of ``ep_*/state_*.npz``.
 
-    Its episodes have the feature ``simulator_state`` and actions; `robolearn.control.replay` plays
-    the states back to fill in observations. An episode without a step is passed over.
+    Its episodes have the feature ``simulator_state`` and actions; `robolearn.control.playback`
+    plays the states back to fill in observations. An episode without a step is passed over.
 
     Raises:
         DatasetError: it has no episodes, or one is damaged; names the file.

@@ -1,0 +1,1 @@
+"""What this machine can do: one small check for each thing that may be missing."""
