@@ -33,9 +33,9 @@ class GymnasiumEnvironment(Environment):
     ``observation.images.<key>``, and what ``render`` gives is ``observation.images.render``.
     Discrete actions are whole numbers, int64.
 
-    The task's horizon takes the place of the environment's registered limit of time, so that
-    ``terminated`` says of the task that it is over, and not that time is, unless the environment
-    itself counts steps. An episode with a reward or an observation that is not finite has failed.
+    The task's horizon takes the place of the environment's registered limit of time; one that
+    counts steps itself still truncates its episodes. An episode with a reward or an observation
+    that is not finite has failed.
 
     Args:
         task: a registered environment.
@@ -77,7 +77,8 @@ class GymnasiumEnvironment(Environment):
         self._seed: int | None = None
         self._reward: float | None
         self._success: bool | None
-        self._over: bool
+        self._terminated: bool
+        self._truncated: bool
         self._failed: bool
         self._steps: int
         self._begin(seed=0)
@@ -124,12 +125,13 @@ class GymnasiumEnvironment(Environment):
             time=self._steps / self._rate,
             reward=self._reward,
             success=self._success,
-            terminated=self._over,
+            terminated=self._terminated,
+            truncated=self._truncated,
             failed=self._failed,
         )
 
     def act(self, action: Array) -> Array:
-        if self._over or self._failed:
+        if self._terminated or self._truncated or self._failed:
             raise ValueError("the episode is over; reset the environment first")
         sent = self._action.limited(action)
         with self._blamed():
@@ -144,7 +146,7 @@ class GymnasiumEnvironment(Environment):
             return sent
         self._latest = latest
         self._success = _success(info)
-        self._over = bool(terminated or truncated)
+        self._terminated, self._truncated = bool(terminated), bool(truncated)
         return sent
 
     def close(self) -> None:
@@ -158,7 +160,7 @@ class GymnasiumEnvironment(Environment):
         self._steps = 0
         self._reward = None
         self._success = _success(info)
-        self._over = self._failed = False
+        self._terminated = self._truncated = self._failed = False
 
     def _is_finite(self, observed: Any) -> bool:
         values = _observed(self._env.observation_space, observed)
