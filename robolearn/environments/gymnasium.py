@@ -48,32 +48,6 @@ class GymnasiumEnvironment(Environment):
 
     def __init__(self, task: GymnasiumTask) -> None:
         self._task = task
-        self._env = _make(task)
-        registered = task.gymnasium
-        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
-        horizon = registered.horizon or limit
-        if horizon is None:
-            raise SimulationError(
-                f"{registered.id} has no limit of time: write a task file with horizon = … in "
-                "[gymnasium], as sim/cartpole.toml has it"
-            )
-        self._horizon = horizon
-        rate = registered.rate or self._env.metadata.get("render_fps")
-        self._rate = float(rate or _UNKNOWN_RATE)
-        self._features: dict[str, Feature] = {}
-        for name, feature in _observation_features(self._env.observation_space, registered.id):
-            if name in self._features:
-                raise SimulationError(f"{registered.id} observes {name} twice")
-            self._features[name] = feature
-        for name in task.cameras.names:
-            if name != CAMERA:
-                raise SimulationError(
-                    f"there is no camera {name!r}; a Gymnasium environment has {CAMERA}"
-                )
-            self._features[f"{IMAGES}.{CAMERA}"] = Feature(
-                "uint8", (task.cameras.height, task.cameras.width, 3)
-            )
-        self._action = _action_feature(self._env.action_space, registered.id)
         self._seed: int | None = None
         self._reward: float | None
         self._success: bool | None
@@ -81,7 +55,13 @@ class GymnasiumEnvironment(Environment):
         self._truncated: bool
         self._failed: bool
         self._steps: int
-        self._begin(seed=0)
+        self._env = _make(task)
+        try:
+            self._describe()
+            self._begin(seed=0)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def context(self) -> EpisodeContext:
@@ -151,6 +131,34 @@ class GymnasiumEnvironment(Environment):
 
     def close(self) -> None:
         self._env.close()
+
+    def _describe(self) -> None:
+        """Find out what is observed, how it is driven, and for how long."""
+        registered, cameras = self._task.gymnasium, self._task.cameras
+        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
+        horizon = registered.horizon or limit
+        if horizon is None:
+            raise SimulationError(
+                f"{registered.id} has no limit of time: write a task file with horizon = … in "
+                "[gymnasium], as sim/cartpole.toml has it"
+            )
+        self._horizon = horizon
+        rate = registered.rate or self._env.metadata.get("render_fps")
+        self._rate = float(rate or _UNKNOWN_RATE)
+        self._features: dict[str, Feature] = {}
+        for name, feature in _observation_features(self._env.observation_space, registered.id):
+            if name in self._features:
+                raise SimulationError(f"{registered.id} observes {name} twice")
+            self._features[name] = feature
+        for name in cameras.names:
+            if name != CAMERA:
+                raise SimulationError(
+                    f"there is no camera {name!r}; a Gymnasium environment has {CAMERA}"
+                )
+            self._features[f"{IMAGES}.{CAMERA}"] = Feature(
+                "uint8", (cameras.height, cameras.width, 3)
+            )
+        self._action = _action_feature(self._env.action_space, registered.id)
 
     def _begin(self, seed: int) -> None:
         with self._blamed():

@@ -17,6 +17,8 @@ from robolearn.environments.gymnasium_task import GymnasiumTask, Registered
 from robolearn.environments.task import Cameras
 from robolearn.errors import MissingDependency, SimulationError
 
+made: list[Everything] = []
+
 
 class Everything(gymnasium.Env[Any, Any]):
     """Observes and is driven by what it is told to be; over after the action that is its last."""
@@ -31,6 +33,8 @@ class Everything(gymnasium.Env[Any, Any]):
         patience: int = 100,
     ) -> None:
         self.patience = patience
+        self.closed = 0
+        made.append(self)
         self.observation_space = observed
         self.action_space = driven
         self.render_mode = render_mode
@@ -51,6 +55,9 @@ class Everything(gymnasium.Env[Any, Any]):
 
     def render(self) -> Any:
         return np.full((40, 60, 3), len(self.actions), np.uint8)
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
@@ -193,6 +200,7 @@ def test_spaces_without_features_are_refused(
 ) -> None:
     with pytest.raises(SimulationError, match=message):
         make(observed, driven)
+    assert made[-1].closed == 1
 
 
 def test_what_gymnasium_does_not_know_is_refused() -> None:
