@@ -6,6 +6,7 @@ fit is reported with the file, the line and the key.
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Sequence
@@ -76,7 +77,7 @@ def table_names(path: Path) -> set[str]:
 
 
 def read_toml[T](path: Path, schema: type[T]) -> T:
-    """Read a TOML file into a dataclass.
+    """Read a TOML file into a dataclass, strictly: text is no number, but 20 is as good as 20.0.
 
     Args:
         path: the file.
@@ -88,7 +89,9 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
     text = _read(path)
     content = _parse(text, path)
     try:
-        return TypeAdapter(schema).validate_python(content)
+        # Strictly, a list is no tuple and a table no dataclass, unless they come from JSON. A date
+        # is none of what entries hold, and is taken for its text.
+        return TypeAdapter(schema).validate_json(json.dumps(content, default=str), strict=True)
     except ValidationError as error:
         first = _most_telling(error)
         location = _keys_of(first["loc"], content)

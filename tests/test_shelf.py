@@ -47,6 +47,11 @@ def test_a_missing_file_is_named() -> None:
     [
         ("rate = 20.0", "ratte = 20.0", "ratte", r"simulator\.ratte: unknown key"),
         ("rate = 20.0", 'rate = "fast"', "rate", r"simulator\.rate: .*number.*'fast'"),
+        ("rate = 20.0", 'rate = "20"', "rate", r"simulator\.rate: .*number.*'20'"),
+        ("horizon = 80", "horizon = true", "horizon", r"simulator\.horizon: .*integer.*True"),
+        ("speed = [0.6, 1.0]", "speed = [1.0, 0.6]", "speed", r"expert\.speed: .*least.*\[1\.0"),
+        ("[0.1, 0.4]", "[0.4, 0.1]", "pause =", r"expert\.variation\.pause: a range .*least"),
+        ("x = [-0.15, 0.15]", "x = [1, 0]", "x =", r"reverse\.x: a range .*least.*\[1, 0\]"),
         ("rate = 20.0", "rate = nan", "rate", r"simulator\.rate: .*finite .*nan"),
         ("rate = 20.0", "rate = 1e9", "rate", r"simulator\.rate: .*500 .*1000000000"),
         ("offset = [0.0, 0.0, 0.08]", "offset = [nan, 0, 1]", "offset", r"offset.*finite"),
@@ -85,6 +90,14 @@ def test_a_broken_value_is_named_with_file_line_and_key(
     # The line is that of the key itself; of a missing key it is the table's.
     candidates = [n for n, content in enumerate(text.splitlines(), 1) if line_holds in content]
     assert int(line) in candidates
+
+
+def test_a_whole_number_will_do_and_a_range_may_be_a_point(tmp_path: Path, lift_text: str) -> None:
+    text = lift_text.replace("rate = 20.0", "rate = 20").replace("[0.6, 1.0]", "[1, 1]")
+    task = read(tmp_path, text)
+    assert isinstance(task.simulator.rate, float)
+    assert task.expert is not None
+    assert task.expert.speed == (1.0, 1.0)
 
 
 def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path, lift_text: str) -> None:

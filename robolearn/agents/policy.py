@@ -39,11 +39,22 @@ class PolicyAgent(Agent):
         self._choice = actions
         config, schema = policy.config, policy.schema
         self._size = len(schema.action.low)
+        # All vectors lie side by side, as they enter the network: nothing is to be joined.
+        sizes = [feature.shape[0] for feature in schema.vectors.values()]
+        vectors = np.zeros((1, 1, sum(sizes)), np.float32)
+        ends = np.cumsum(sizes)
         self._seen = {
+            name: vectors[..., end - size : end]
+            for name, size, end in zip(schema.vectors, sizes, ends, strict=True)
+        }
+        self._vectors = torch.from_numpy(vectors)
+        others = {
             name: np.zeros((1, 1, *feature.shape), held_as(feature.dtype))
             for name, feature in schema.inputs.items()
+            if name not in self._seen
         }
-        self._frame = {name: torch.from_numpy(values) for name, values in self._seen.items()}
+        self._others = {name: torch.from_numpy(values) for name, values in others.items()}
+        self._seen |= others
         if TASK_INDEX in self._seen:
             if task not in schema.tasks:
                 raise FeatureMismatch(
@@ -103,10 +114,11 @@ class PolicyAgent(Agent):
     def _see(self, observation: Observation) -> None:
         for name, values in self._seen.items():
             values[0, 0] = observation.values[name]
-        frame = self._frame
+        vectors, others = self._vectors, self._others
         if self._device.type != "cpu":
-            frame = {name: values.to(self._device) for name, values in frame.items()}
-        code = self._policy.encoder(frame)
+            vectors = vectors.to(self._device)
+            others = {name: values.to(self._device) for name, values in others.items()}
+        code = self._policy.encoder.of_frame(vectors, others)
         if self._is_first:
             self._frames.fill(code)
             self._is_first = False

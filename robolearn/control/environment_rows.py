@@ -29,6 +29,7 @@ def row_type(context: EpisodeContext) -> np.dtype[Any]:
         ("success", "?"),
         ("success_known", "?"),
         ("terminated", "?"),
+        ("truncated", "?"),
         ("failed", "?"),
     ]
     action = context.action
@@ -57,7 +58,8 @@ class ObservationRows:
         self._time = seen["time"]
         self._reward, self._reward_known = seen["reward"], seen["reward_known"]
         self._success, self._success_known = seen["success"], seen["success_known"]
-        self._terminated, self._failed = seen["terminated"], seen["failed"]
+        self._terminated, self._truncated = seen["terminated"], seen["truncated"]
+        self._failed = seen["failed"]
 
     def write(self, index: int, observation: Observation) -> None:
         """Put down what one environment observed.
@@ -75,6 +77,7 @@ class ObservationRows:
         self._success[index] = bool(observation.success)
         self._success_known[index] = observation.success is not None
         self._terminated[index] = observation.terminated
+        self._truncated[index] = observation.truncated
         self._failed[index] = observation.failed
 
     def forget_rewards(self, which: Array) -> None:
@@ -104,6 +107,7 @@ class ObservationRows:
             success=self._success.copy(),
             success_known=self._success_known.copy(),
             terminated=self._terminated.copy(),
+            truncated=self._truncated.copy(),
             failed=self._failed.copy(),
             lost=lost.copy(),
         )

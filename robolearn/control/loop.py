@@ -61,7 +61,7 @@ def run_episode(
     try:
         clock = Clock(rate)
         observation = environment.observe()
-        while steps < environment.horizon and not (observation.terminated or observation.failed):
+        while steps < environment.horizon and not observation.last:
             action_asked = agent.act(observation)
             action_timestamp = time.monotonic()
             action = environment.act(action_asked)

@@ -20,6 +20,7 @@ from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import ACTION, SIMULATOR_STATE
 from robolearn.episodes.formats.model_file import portable
 from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.images import StoredSequence
 from robolearn.errors import SimulationError
 
 NOTE = "observations played back from the recorded states"
@@ -191,22 +192,16 @@ class _Scenes:
             raise SimulationError(f"frame {frame}: {error}") from error
 
 
-class _Rendered:
+class _Rendered(StoredSequence):
     """(T, H, W, C) images of one camera, rendered when they are asked for."""
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, scenes: _Scenes, name: str, frame_shape: tuple[int, ...]) -> None:
+        super().__init__((len(scenes.states), *frame_shape))
         self._scenes = scenes
         self._name = name
-        self.shape = (len(scenes.states), *frame_shape)
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        chosen = range(len(self))[frames]
-        images = np.empty((len(chosen), *self.shape[1:]), np.uint8)
-        for place, frame in enumerate(chosen):
+    def _read(self, first: int, stop: int) -> Array:
+        images = np.empty((stop - first, *self.shape[1:]), np.uint8)
+        for place, frame in enumerate(range(first, stop)):
             images[place] = self._scenes.image(frame, self._name)
         return images

@@ -30,6 +30,7 @@ class VectorObservation:
         success: (N,) bool whether the task is accomplished now; False where it is not known.
         success_known: (N,) bool.
         terminated: (N,) bool: the task is over. The environment stands still until it is reset.
+        truncated: (N,) bool: time is up by the environment's own count. It stands still, too.
         failed: (N,) bool: the environment broke down (a simulation became unstable): the episode
             ended, as failed. It stands still until it is reset.
         lost: (N,) bool: the episode broke off, because its worker died, hung or raised. The row
@@ -44,6 +45,7 @@ class VectorObservation:
     success: Array
     success_known: Array
     terminated: Array
+    truncated: Array
     failed: Array
     lost: Array
 
@@ -59,6 +61,7 @@ class VectorObservation:
             reward=float(self.reward[index]) if self.reward_known[index] else None,
             success=bool(self.success[index]) if self.success_known[index] else None,
             terminated=bool(self.terminated[index]),
+            truncated=bool(self.truncated[index]),
             failed=bool(self.failed[index]),
         )
 
@@ -69,8 +72,9 @@ class VectorEnvironment(ABC):
     Environment i gives the same trajectory, bit for bit, as a single `Environment` that is reset
     with the same seed and driven by the same actions, wherever it runs and whatever is beside it.
 
-    Nothing is reset by itself: an episode that is over, because its environment terminated, failed
-    or was lost, is over until the caller resets that environment. Horizons are the caller's, too.
+    Nothing is reset by itself: an episode that is over, because its environment terminated,
+    truncated, failed or was lost, is over until the caller resets that environment. Horizons are
+    the caller's, too.
     """
 
     @abstractmethod

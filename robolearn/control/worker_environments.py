@@ -282,7 +282,8 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
 
     def _look(self) -> None:
         self._observation = self._seen.read(self._lost)
-        self._over |= self._observation.terminated | self._observation.failed
+        seen = self._observation
+        self._over |= seen.terminated | seen.truncated | seen.failed
         self._fresh = True
 
     def _do(self, command: Command, chosen: Array) -> None:
@@ -396,7 +397,12 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
             self._rows[index] = np.zeros((), self._rows.dtype)
         else:  # the worker may have written half of a row
             last = replace(
-                self._observation[index], reward=None, success=None, terminated=False, failed=False
+                self._observation[index],
+                reward=None,
+                success=None,
+                terminated=False,
+                truncated=False,
+                failed=False,
             )
             self._seen.write(index, last)
 

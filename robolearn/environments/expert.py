@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from robolearn.shelf import STRICT
 
@@ -14,6 +14,16 @@ type Vector3 = tuple[Finite, Finite, Finite]
 type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 type Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _ascending(ends: tuple[float, float]) -> tuple[float, float]:
+    if ends[0] > ends[1]:
+        raise ValueError("a range begins with its least value")
+    return ends
+
+
+type Range[Number] = Annotated[tuple[Number, Number], AfterValidator(_ascending)]
+"""Least and greatest value."""
 
 type VariationName = Literal["speed", "noise", "approach", "pauses"]
 VARIATIONS: tuple[VariationName, ...] = ("speed", "noise", "approach", "pauses")
@@ -86,12 +96,12 @@ class Variation:
         pause: range of their lengths, seconds.
     """
 
-    speed: tuple[Share, Share] = (0.5, 1.0)
+    speed: Range[Share] = (0.5, 1.0)
     noise: NotNegative = 0.2
     correlation: Positive = 0.4
     detour: Positive = 0.06
     pauses: NotNegative = 0.25
-    pause: tuple[Positive, Positive] = (0.2, 0.8)
+    pause: Range[Positive] = (0.2, 0.8)
 
     __pydantic_config__ = STRICT
 
@@ -117,7 +127,7 @@ class Expert:
     waypoints: Annotated[tuple[Waypoint, ...], Field(min_length=1)]
     symmetry: Positive = 6.283185307179586
     gain: Share = 0.5
-    speed: tuple[Positive, Positive] = (1.0, 1.0)
+    speed: Range[Positive] = (1.0, 1.0)
     turning: Share = 1.0
     noise: NotNegative = 0.0
     lost: Positive = 0.1

@@ -33,9 +33,9 @@ class GymnasiumEnvironment(Environment):
     ``observation.images.<key>``, and what ``render`` gives is ``observation.images.render``.
     Discrete actions are whole numbers, int64.
 
-    The task's horizon takes the place of the environment's registered limit of time, so that
-    ``terminated`` says of the task that it is over, and not that time is, unless the environment
-    itself counts steps. An episode with a reward or an observation that is not finite has failed.
+    The task's horizon takes the place of the environment's registered limit of time; one that
+    counts steps itself still truncates its episodes. An episode with a reward or an observation
+    that is not finite has failed.
 
     Args:
         task: a registered environment.
@@ -48,39 +48,20 @@ class GymnasiumEnvironment(Environment):
 
     def __init__(self, task: GymnasiumTask) -> None:
         self._task = task
-        self._env = _make(task)
-        registered = task.gymnasium
-        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
-        horizon = registered.horizon or limit
-        if horizon is None:
-            raise SimulationError(
-                f"{registered.id} has no limit of time: write a task file with horizon = … in "
-                "[gymnasium], as sim/cartpole.toml has it"
-            )
-        self._horizon = horizon
-        rate = registered.rate or self._env.metadata.get("render_fps")
-        self._rate = float(rate or _UNKNOWN_RATE)
-        self._features: dict[str, Feature] = {}
-        for name, feature in _observation_features(self._env.observation_space, registered.id):
-            if name in self._features:
-                raise SimulationError(f"{registered.id} observes {name} twice")
-            self._features[name] = feature
-        for name in task.cameras.names:
-            if name != CAMERA:
-                raise SimulationError(
-                    f"there is no camera {name!r}; a Gymnasium environment has {CAMERA}"
-                )
-            self._features[f"{IMAGES}.{CAMERA}"] = Feature(
-                "uint8", (task.cameras.height, task.cameras.width, 3)
-            )
-        self._action = _action_feature(self._env.action_space, registered.id)
         self._seed: int | None = None
         self._reward: float | None
         self._success: bool | None
-        self._over: bool
+        self._terminated: bool
+        self._truncated: bool
         self._failed: bool
         self._steps: int
-        self._begin(seed=0)
+        self._env = _make(task)
+        try:
+            self._describe()
+            self._begin(seed=0)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def context(self) -> EpisodeContext:
@@ -124,12 +105,13 @@ class GymnasiumEnvironment(Environment):
             time=self._steps / self._rate,
             reward=self._reward,
             success=self._success,
-            terminated=self._over,
+            terminated=self._terminated,
+            truncated=self._truncated,
             failed=self._failed,
         )
 
     def act(self, action: Array) -> Array:
-        if self._over or self._failed:
+        if self._terminated or self._truncated or self._failed:
             raise ValueError("the episode is over; reset the environment first")
         sent = self._action.limited(action)
         with self._blamed():
@@ -144,11 +126,39 @@ class GymnasiumEnvironment(Environment):
             return sent
         self._latest = latest
         self._success = _success(info)
-        self._over = bool(terminated or truncated)
+        self._terminated, self._truncated = bool(terminated), bool(truncated)
         return sent
 
     def close(self) -> None:
         self._env.close()
+
+    def _describe(self) -> None:
+        """Find out what is observed, how it is driven, and for how long."""
+        registered, cameras = self._task.gymnasium, self._task.cameras
+        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
+        horizon = registered.horizon or limit
+        if horizon is None:
+            raise SimulationError(
+                f"{registered.id} has no limit of time: write a task file with horizon = … in "
+                "[gymnasium], as sim/cartpole.toml has it"
+            )
+        self._horizon = horizon
+        rate = registered.rate or self._env.metadata.get("render_fps")
+        self._rate = float(rate or _UNKNOWN_RATE)
+        self._features: dict[str, Feature] = {}
+        for name, feature in _observation_features(self._env.observation_space, registered.id):
+            if name in self._features:
+                raise SimulationError(f"{registered.id} observes {name} twice")
+            self._features[name] = feature
+        for name in cameras.names:
+            if name != CAMERA:
+                raise SimulationError(
+                    f"there is no camera {name!r}; a Gymnasium environment has {CAMERA}"
+                )
+            self._features[f"{IMAGES}.{CAMERA}"] = Feature(
+                "uint8", (cameras.height, cameras.width, 3)
+            )
+        self._action = _action_feature(self._env.action_space, registered.id)
 
     def _begin(self, seed: int) -> None:
         with self._blamed():
@@ -158,7 +168,7 @@ class GymnasiumEnvironment(Environment):
         self._steps = 0
         self._reward = None
         self._success = _success(info)
-        self._over = self._failed = False
+        self._terminated = self._truncated = self._failed = False
 
     def _is_finite(self, observed: Any) -> bool:
         values = _observed(self._env.observation_space, observed)

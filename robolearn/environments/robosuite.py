@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,7 @@ _GREATEST_STATE = 1e10
 
 
 class RobosuiteEnvironment(Environment):
-    """One robosuite task in this process.
+    """One robosuite task in this process. Once closed, it raises SimulationError.
 
     Args:
         task: from the shelf ``sim/``.
@@ -60,7 +61,7 @@ class RobosuiteEnvironment(Environment):
         self._env_args = env_args(task, robosuite.__version__)
         try:
             with numpy_seeded(MODEL_SEED):
-                self._env = robosuite.make(
+                env = robosuite.make(
                     **self._env_args["env_kwargs"] | {"env_name": simulator.environment}
                 )
         except Exception as error:
@@ -68,14 +69,18 @@ class RobosuiteEnvironment(Environment):
                 f"robosuite cannot make {simulator.environment}: {error}"
             ) from error
         assets = Path(robosuite.__file__).parent / "models" / "assets"
-        self._world = SimulatedWorld(self._env, task.cameras, assets)
-        self._reset(seed=0)
-        self._observables = self._asked_for()
-        self._success: bool | None = None
-        self._remember_success()
-        self._sense()
-        self._features = self._describe_features()
-        self._action = action_feature(self._env, task)
+        with contextlib.ExitStack() as made:
+            made.callback(env.close)
+            self._world = SimulatedWorld(env, task.cameras, assets)
+            made.callback(self._world.close)
+            self._reset(seed=0)
+            self._observables = self._asked_for()
+            self._success: bool | None = None
+            self._remember_success()
+            self._sense()
+            self._features = self._describe_features()
+            self._action = action_feature(env, task)
+            self._made = made.pop_all()
         self._seed: int | None = None
         self._reward: float | None = None
         self._failed = False
@@ -277,8 +282,7 @@ class RobosuiteEnvironment(Environment):
         self._seed = seed
 
     def close(self) -> None:
-        self._world.close()
-        self._env.close()
+        self._made.close()
 
     def _require_state(self, state: Array) -> None:
         expected = self._features[SIMULATOR_STATE].shape
@@ -288,6 +292,10 @@ class RobosuiteEnvironment(Environment):
             )
         if not (np.abs(state) < _GREATEST_STATE).all():
             raise SimulationError("the state is not finite, or too large for a simulation")
+
+    @property
+    def _env(self) -> Any:
+        return self._world.env
 
     @property
     def _what(self) -> str:

@@ -40,19 +40,30 @@ class SimulatedWorld:
         self._env = env
         self._cameras = cameras
         self._assets = assets
-        self._renderer: CameraRenderer | None = None
-        self._make_renderer()
         own = portable(re.sub(r"\n\s*", "", env.sim.model.get_xml()))
         self._joint_names = joint_names(own)
         self._own = SimulatedModel(own, self.model)
         self._stored: SimulatedModel | None = self._own
         self._randomized = RandomizedModel(self.model)
         self._loaded = False
+        self._renderer: CameraRenderer | None = None
+        self._make_renderer()
+
+    @property
+    def env(self) -> Any:
+        """robosuite's environment.
+
+        Raises:
+            SimulationError: it is closed.
+        """
+        if self._env.sim is None:
+            raise SimulationError("the environment is closed: make another one")
+        return self._env
 
     @property
     def model(self) -> Any:
         """The compiled ``mujoco.MjModel``."""
-        return self._env.sim.model._model
+        return self.env.sim.model._model
 
     @property
     def is_own(self) -> bool:

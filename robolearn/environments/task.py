@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from robolearn.environments.expert import Expert, Positive
+from robolearn.environments.expert import Expert, Positive, Range
 from robolearn.environments.randomization import Randomization
 from robolearn.errors import ShelfError
 from robolearn.shelf import STRICT, find_on_shelf, read_toml, table_names
@@ -130,8 +130,8 @@ class Reverse:
     """
 
     object: str
-    x: tuple[float, float]
-    y: tuple[float, float]
+    x: Range[float]
+    y: Range[float]
 
     __pydantic_config__ = STRICT
 

@@ -29,6 +29,8 @@ class Observation:
         reward: of the step that led here, where the environment has one.
         success: whether the task is accomplished at this instant, where that can be told.
         terminated: the task is over, so that there is nothing to do from here.
+        truncated: time is up by the environment's own count: the episode ends here, as it does at
+            the horizon, and the task is not over.
         failed: the environment broke down (a simulation became unstable): the episode ends here,
             as failed. The values are the last that were sound.
     """
@@ -39,7 +41,13 @@ class Observation:
     reward: float | None = None
     success: bool | None = None
     terminated: bool = False
+    truncated: bool = False
     failed: bool = False
+
+    @property
+    def last(self) -> bool:
+        """Whether the episode ends here."""
+        return self.terminated or self.truncated or self.failed
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,8 @@ class Outcome:
         steps: control steps done.
         success: the task was accomplished at some step; None where that cannot be told.
         success_at_end: it was still accomplished at the last step.
-        ended: ``horizon``: all steps were done; ``terminated``: the task was over;
+        ended: ``horizon``: all steps were done, or time was up by the environment's own count;
+            ``terminated``: the task was over;
             ``failed``: the environment broke down, which is no success whatever was before;
             ``interrupted``: by an exception or Ctrl-C, so that the episode is not whole.
     """

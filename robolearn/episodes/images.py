@@ -5,11 +5,13 @@ A codec encodes each frame by itself, so that any frame can be read without its 
 
 from __future__ import annotations
 
+import operator
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, SupportsIndex
 
 import imagecodecs
 import numpy as np
@@ -36,8 +38,46 @@ class Images(Protocol):
     def __len__(self) -> int:
         """T."""
 
-    def __getitem__(self, frames: slice, /) -> Array:
-        """(N, H, W, C) the images of these frames, one after the other, in memory.
+    def __getitem__(self, frames: slice | int, /) -> Array:
+        """(N, H, W, C) the images of these frames, one after the other, or (H, W, C) one of them.
+
+        Raises:
+            DatasetError: an image cannot be read or decoded.
+            IndexError: there is no such frame, or frames are to be left out between.
+        """
+
+
+class StoredSequence(ABC):
+    """Images that are read into memory when they are asked for.
+
+    Args:
+        shape: (T, H, W, C).
+    """
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, frames: slice | SupportsIndex, /) -> Array:
+        if isinstance(frames, slice):
+            first, stop, step = frames.indices(len(self))
+            if step != 1:
+                raise IndexError("images are read one after the other: no step other than 1")
+            return self._read(first, max(first, stop))
+        frame = operator.index(frames)
+        first = frame + len(self) if frame < 0 else frame
+        if not 0 <= first < len(self):
+            raise IndexError(f"there is no frame {frame}: there are {len(self)}")
+        one: Array = self._read(first, first + 1)[0]
+        return one
+
+    @abstractmethod
+    def _read(self, first: int, stop: int) -> Array:
+        """(N, H, W, C) frames ``first`` to ``stop - 1``, all of which there are, in memory.
 
         Raises:
             DatasetError: an image cannot be read or decoded.
@@ -134,7 +174,7 @@ def _version_of(status: os.stat_result) -> tuple[int, int, int]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-class EncodedImages:
+class EncodedImages(StoredSequence):
     """(T, H, W, C) uint8 images that are decoded when they are asked for.
 
     Args:
@@ -143,21 +183,15 @@ class EncodedImages:
         frame_shape: (H, W, C).
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(
         self, data: Sequence[bytes] | Spans, codec: Codec, frame_shape: tuple[int, ...]
     ) -> None:
+        super().__init__((len(data), *frame_shape))
         self.data = data
         self.codec = codec
-        self.shape = (len(data), *frame_shape)
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        first, stop = _range(frames, len(self))
-        images = np.empty((max(stop - first, 0), *self.shape[1:]), np.uint8)
+    def _read(self, first: int, stop: int) -> Array:
+        images = np.empty((stop - first, *self.shape[1:]), np.uint8)
         for place, frame in enumerate(range(first, stop)):
             images[place] = self.frame(frame)
         return images
@@ -177,25 +211,19 @@ class EncodedImages:
             ) from error
 
 
-class ImageParts:
+class ImageParts(StoredSequence):
     """Some frames of images, or those of several one after the other; nothing is copied.
 
     Args:
         parts: (images, first, stop): frames ``first`` to ``stop - 1`` of each.
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, parts: Sequence[tuple[Images, int, int]]) -> None:
-        self._parts = tuple(parts)
         length = sum(stop - first for _, first, stop in parts)
-        self.shape = (length, *parts[0][0].shape[1:])
+        super().__init__((length, *parts[0][0].shape[1:]))
+        self._parts = tuple(parts)
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        first, stop = _range(frames, len(self))
+    def _read(self, first: int, stop: int) -> Array:
         found = [images[begin:end] for images, begin, end in self.between(first, stop)]
         return np.concatenate(found) if found else np.empty((0, *self.shape[1:]), np.uint8)
 
@@ -233,11 +261,4 @@ def encoded_frames(
         yield from (images.data[frame] for frame in range(first, stop))
     else:
         for frame in range(first, stop):
-            yield codec.encode(images[frame : frame + 1][0])
-
-
-def _range(frames: slice, length: int) -> tuple[int, int]:
-    first, stop, step = frames.indices(length)
-    if step != 1:
-        raise IndexError("images are read one after the other: no step other than 1")
-    return first, stop
+            yield codec.encode(images[frame])

@@ -128,7 +128,7 @@ def film_strip(
     recorded = list(recorded_cameras(episode.context).values())
     if recorded:
         pictures_of = episode.images[recorded[0]]
-        images = [_fit(pictures_of[frame : frame + 1][0], height, width) for frame in frames]
+        images = [_fit(pictures_of[frame], height, width) for frame in frames]
     else:
         world = World(episode.context)
         camera = scene_cameras(world)[0]

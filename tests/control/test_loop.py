@@ -30,10 +30,15 @@ class Counter(Environment):
     horizon = 5
 
     def __init__(
-        self, success_at: int = 3, terminate_at: int | None = None, fail_at: int | None = None
+        self,
+        success_at: int = 3,
+        terminate_at: int | None = None,
+        truncate_at: int | None = None,
+        fail_at: int | None = None,
     ) -> None:
         self._success_at = success_at
         self._terminate_at = terminate_at
+        self._truncate_at = truncate_at
         self._fail_at = fail_at
 
     def reset(self, seed: int) -> None:
@@ -48,6 +53,7 @@ class Counter(Environment):
             reward=float(self._count),
             success=self._count == self._success_at,
             terminated=self._count == self._terminate_at,
+            truncated=self._count == self._truncate_at,
             failed=self._count == self._fail_at,
         )
 
@@ -107,6 +113,11 @@ def test_each_step_holds_what_was_seen_asked_sent_and_seen_next() -> None:
 def test_an_environment_may_end_the_episode() -> None:
     outcome = run_episode(Counter(terminate_at=2), Echo())
     assert (outcome.steps, outcome.ended, outcome.success) == (2, "terminated", False)
+
+
+def test_an_environment_whose_time_is_up_ends_the_episode_as_the_horizon_does() -> None:
+    outcome = run_episode(Counter(truncate_at=2), Echo())
+    assert (outcome.steps, outcome.ended, outcome.success) == (2, "horizon", False)
 
 
 def test_an_environment_that_breaks_down_has_no_success() -> None:

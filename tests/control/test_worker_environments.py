@@ -23,6 +23,7 @@ from toy_environment import (
     HANG,
     RAISE,
     TERMINATE,
+    TRUNCATE,
     ToyEnvironment,
 )
 
@@ -271,7 +272,9 @@ def test_whole_numbers_are_rounded_as_a_single_environment_does() -> None:
         assert np.array_equal(seen["observation.state"], expected["observation.state"])
 
 
-@pytest.mark.parametrize(("order", "how"), [(TERMINATE, "terminated"), (FAIL, "failed")])
+@pytest.mark.parametrize(
+    ("order", "how"), [(TERMINATE, "terminated"), (TRUNCATE, "truncated"), (FAIL, "failed")]
+)
 def test_an_episode_that_is_over_is_over_until_the_caller_resets_it(
     pair: VectorEnvironment, order: int, how: str
 ) -> None:
@@ -280,7 +283,8 @@ def test_an_episode_that_is_over_is_over_until_the_caller_resets_it(
     ended = pair.observe()
     assert getattr(ended, how).tolist() == [False, True]
     assert getattr(ended[1], how)
-    assert not ended[0].failed | ended[0].terminated
+    assert ended[1].last
+    assert not ended[0].last
     assert ended.reward_known.all()
     sent = pair.act(np.array([[0.5, 0], [0.5, 0]]))
     seen = pair.observe()

@@ -14,7 +14,7 @@ from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.frames import EpisodeContext, Observation
 from robolearn.errors import MissingDependency
 
-GO_ON, TERMINATE, RAISE, DIE, HANG, FAIL = range(6)
+GO_ON, TERMINATE, RAISE, DIE, HANG, FAIL, TRUNCATE = range(7)
 """What the second element of an action tells it."""
 
 BAD_SEED, DEADLY_SEED = 13, 14
@@ -56,7 +56,7 @@ class ToyEnvironment(Environment):
                 "observation.images.front": Feature("uint8", (4, 5, 3)),
                 "simulator_state": Feature("float64", (2,)),
             },
-            action=ActionFeature("float32", (2,), ("x", "order"), (-1.0, 0.0), (1.0, 5.0)),
+            action=ActionFeature("float32", (2,), ("x", "order"), (-1.0, 0.0), (1.0, 6.0)),
             task="wander",
             rate=10.0,
             seed=17,
@@ -70,7 +70,7 @@ class ToyEnvironment(Environment):
         self._random = np.random.default_rng(seed)
         self._position = self._random.normal(size=3)
         self._steps = 0
-        self._over = self._failed = False
+        self._over = self._failed = self._truncated = False
 
     def observe(self) -> Observation:
         position = self._position.astype(np.float32)
@@ -87,6 +87,7 @@ class ToyEnvironment(Environment):
             reward=float(self._position.sum()) if known else None,
             success=None if self._mute else bool(self._position[0] > 0),
             terminated=self._over,
+            truncated=self._truncated,
             failed=self._failed,
         )
 
@@ -102,7 +103,9 @@ class ToyEnvironment(Environment):
                 time.sleep(1000)
             case 5:
                 self._failed = True
-        sent = np.clip(action, (-1, 0), (1, 5)).astype(np.float32)
+            case 6:
+                self._truncated = True
+        sent = np.clip(action, (-1, 0), (1, 6)).astype(np.float32)
         self._position = self._position + 0.1 * sent[0] + 0.01 * self._random.normal(size=3)
         self._steps += 1
         return sent

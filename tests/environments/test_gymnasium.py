@@ -1,3 +1,5 @@
+from __future__ import annotations
+
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +17,8 @@ from robolearn.environments.gymnasium_task import GymnasiumTask, Registered
 from robolearn.environments.task import Cameras
 from robolearn.errors import MissingDependency, SimulationError
 
+made: list[Everything] = []
+
 
 class Everything(gymnasium.Env[Any, Any]):
     """Observes and is driven by what it is told to be; over after the action that is its last."""
@@ -22,8 +26,15 @@ class Everything(gymnasium.Env[Any, Any]):
     metadata = {"render_modes": ["rgb_array"], "render_fps": 10}  # noqa: RUF012  as Gymnasium has it
 
     def __init__(
-        self, observed: spaces.Space[Any], driven: spaces.Space[Any], render_mode: str | None = None
+        self,
+        observed: spaces.Space[Any],
+        driven: spaces.Space[Any],
+        render_mode: str | None = None,
+        patience: int = 100,
     ) -> None:
+        self.patience = patience
+        self.closed = 0
+        made.append(self)
         self.observation_space = observed
         self.action_space = driven
         self.render_mode = render_mode
@@ -39,10 +50,14 @@ class Everything(gymnasium.Env[Any, Any]):
         assert self.action_space.contains(action)
         self.actions.append(action)
         done = len(self.actions) == 5
-        return self.observation_space.sample(), 2.0, done, False, {"is_success": done}
+        late = len(self.actions) == self.patience
+        return self.observation_space.sample(), 2.0, done, late, {"is_success": done}
 
     def render(self) -> Any:
         return np.full((40, 60, 3), len(self.actions), np.uint8)
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 BOX = spaces.Box(-1, 1, (2,), np.float32)
@@ -58,7 +73,9 @@ def make(monkeypatch: pytest.MonkeyPatch) -> Any:
         observed: spaces.Space[Any] = BOX, driven: spaces.Space[Any] = BOX, **changes: Any
     ) -> GymnasiumEnvironment:
         settings: dict[str, Any] = {"observed": observed, "driven": driven}
-        registered = Registered("Everything-v0", options=settings, **changes.pop("registered", {}))
+        registered = dict(changes.pop("registered", {}))
+        settings |= registered.pop("options", {})
+        registered = Registered("Everything-v0", options=settings, **registered)
         return GymnasiumEnvironment(GymnasiumTask("any", registered, **changes))
 
     return make
@@ -116,6 +133,18 @@ def test_an_episode_ends_when_the_task_is_over(make: Any) -> None:
     assert not observation.terminated
 
 
+def test_an_environment_that_counts_its_time_truncates_the_episode(make: Any) -> None:
+    environment = make(registered={"options": {"patience": 3}})
+    outcome = run_episode(environment, RandomAgent(environment.context), seed=1)
+    assert (outcome.steps, outcome.ended, outcome.success) == (3, "horizon", False)
+    observation = environment.observe()
+    assert (observation.truncated, observation.terminated) == (True, False)
+    with pytest.raises(ValueError, match="over"):
+        environment.act(np.zeros(2))
+    environment.reset(1)
+    assert not environment.observe().truncated
+
+
 def test_the_horizon_is_the_tasks(make: Any) -> None:
     environment = make(registered={"horizon": 3, "rate": 50.0})
     outcome = run_episode(environment, RandomAgent(environment.context), seed=1)
@@ -171,6 +200,7 @@ def test_spaces_without_features_are_refused(
 ) -> None:
     with pytest.raises(SimulationError, match=message):
         make(observed, driven)
+    assert made[-1].closed == 1
 
 
 def test_what_gymnasium_does_not_know_is_refused() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from robolearn.environments import rendering
 from robolearn.environments.fast_stepping import StockStepping
 from robolearn.environments.rendering import CameraRenderer, select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
+from robolearn.environments.robosuite_import import import_robosuite
 from robolearn.environments.task import Cameras, JointController, SimTask, load_task
 from robolearn.episodes.features import SIMULATOR_STATE
 from robolearn.errors import ConfigurationError, MissingDependency, SimulationError
@@ -112,6 +114,38 @@ def test_an_unknown_observable_lists_the_known(lift_task: SimTask) -> None:
     observation = dataclasses.replace(lift_task.observation, state=("robot0_eef_position",))
     with pytest.raises(SimulationError, match=r"robosuite has .*robot0_eef_pos"):
         RobosuiteEnvironment(dataclasses.replace(lift_task, observation=observation))
+
+
+def test_what_was_made_is_closed_where_the_constructor_fails(
+    lift_task: SimTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = import_robosuite().environments.base.MujocoEnv
+    closed = []
+    close = base.close
+    monkeypatch.setattr(base, "close", lambda env: (close(env), closed.append(env)))
+    observation = dataclasses.replace(lift_task.observation, state=("robot0_eef_position",))
+    with pytest.raises(SimulationError, match="observable"):
+        RobosuiteEnvironment(dataclasses.replace(lift_task, observation=observation))
+    assert [env.sim for env in closed] == [None]
+
+
+def test_a_closed_environment_says_so(lift_task: SimTask) -> None:
+    environment = RobosuiteEnvironment(lift_task)
+    environment.reset(seed=0)
+    context, observation = environment.context, environment.observe()
+    environment.close()
+    environment.close()
+    uses: list[Callable[[], object]] = [
+        environment.observe,
+        lambda: environment.act(np.zeros(7)),
+        lambda: environment.reset(seed=0),
+        lambda: environment.reset_to(observation.values[SIMULATOR_STATE]),
+        lambda: environment.load_model(str(context.model_file)),
+        lambda: environment.context,
+    ]
+    for use in uses:
+        with pytest.raises(SimulationError, match="closed: make another"):
+            use()
 
 
 @pytest.mark.rendering

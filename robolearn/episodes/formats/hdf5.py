@@ -40,6 +40,7 @@ from robolearn.episodes.images import (
     EncodedImages,
     Images,
     Spans,
+    StoredSequence,
     codec_of,
     encoded_frames,
 )
@@ -391,22 +392,17 @@ def _codec_of(dataset: h5py.Dataset) -> Codec | None:
     return None if name is None else CODECS[name]
 
 
-class Hdf5Images:
+class Hdf5Images(StoredSequence):
     """(T, H, W, C) images that others chunked or compressed in their way; HDF5 reads them."""
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, path: Path, key: str, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
         self._path = path
         self._key = key
-        self.shape = shape
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
+    def _read(self, first: int, stop: int) -> Array:
         with reading(self._path) as file:
-            images: Array = file[self._key][frames]
+            images: Array = file[self._key][first:stop]
             return images
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from robolearn.episodes.formats.lerobot_meta import LeRobotMeta, naming
 from robolearn.episodes.frames import Array
+from robolearn.episodes.images import StoredSequence
 from robolearn.errors import DatasetError
 
 _ROWS_AT_A_TIME = 8
 
 
-class SequentialImages:
+class SequentialImages(StoredSequence):
     """(T, H, W, C) images of a stream that is read forward.
 
     A slice that begins where the last one ended goes on there; any other begins anew.
@@ -26,23 +27,15 @@ class SequentialImages:
         open_at: gives the frames from a given one on.
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, shape: tuple[int, ...], open_at: Callable[[int], Iterator[Array]]) -> None:
-        self.shape = shape
+        super().__init__(shape)
         self._open_at = open_at
         self._lock = threading.Lock()
         self._frames: Iterator[Array] | None = None
         self._next = -1
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        first, stop, step = frames.indices(len(self))
-        if step != 1:
-            raise IndexError("images are read one after the other: no step other than 1")
-        images = np.empty((max(stop - first, 0), *self.shape[1:]), np.uint8)
+    def _read(self, first: int, stop: int) -> Array:
+        images = np.empty((stop - first, *self.shape[1:]), np.uint8)
         if not len(images):
             return images
         with self._lock:

@@ -38,6 +38,7 @@ from robolearn.episodes.formats.zarr_arrays import (
 )
 from robolearn.episodes.formats.zarr_growing import GrowingArrays, ReplayImages
 from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.images import StoredSequence
 from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse
 from robolearn.folders import claimed, commit, write_file
 
@@ -227,7 +228,7 @@ class ReplayBufferDataset(Dataset):
         return tuple(map(float, low)), tuple(map(float, high))
 
 
-class StoredImages:
+class StoredImages(StoredSequence):
     """(T, H, W, C) images of an array, read when they are asked for.
 
     Whole numbers from 0 to 255 of any other type are made uint8: Diffusion Policy keeps some images
@@ -240,23 +241,15 @@ class StoredImages:
         stop: row after the last one.
     """
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, path: Path, array: StoredArray, first: int, stop: int) -> None:
+        super().__init__((stop - first, *array.shape[1:]))
         self._path = path
         self._array = array
         self._first = first
-        self.shape = (stop - first, *array.shape[1:])
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, frames: slice, /) -> Array:
-        first, stop, step = frames.indices(len(self))
-        if step != 1:
-            raise IndexError("images are read one after the other: no step other than 1")
+    def _read(self, first: int, stop: int) -> Array:
         with _named(self._path):
-            values = self._array.rows(self._first + first, self._first + max(stop, first))
+            values = self._array.rows(self._first + first, self._first + stop)
             if values.dtype == np.uint8:
                 return values
             with np.errstate(invalid="ignore"):

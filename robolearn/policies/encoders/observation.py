@@ -90,7 +90,26 @@ class ObservationEncoder(nn.Module):
         for name, shape in self._shapes.items():
             if name not in observations or observations[name].shape[2:] != shape:
                 raise _mismatch(name, shape, observations)
-        parts = [self.state(observations)] if self.state else []
+        return self._joined(self.state(observations) if self.state else None, observations)
+
+    def of_frame(
+        self, vectors: torch.Tensor, observations: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """`forward` at run time, where time is short: nothing is checked.
+
+        Args:
+            vectors: (1, 1, D) float32, all vectors side by side, in the order of the inputs.
+            observations: (1, 1, ...) by feature name, all else.
+
+        Returns:
+            (1, 1, ``width``).
+        """
+        return self._joined(self.state.of_vector(vectors) if self.state else None, observations)
+
+    def _joined(
+        self, state: torch.Tensor | None, observations: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        parts = [] if state is None else [state]
         for index, (colour, depth) in enumerate(self._pairs):
             camera = self.cameras[index % len(self.cameras)]
             pixels = observations[colour] if colour else None

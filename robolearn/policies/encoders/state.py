@@ -92,7 +92,7 @@ class StateEncoder(nn.Module):
         self, observations: Mapping[str, torch.Tensor]
     ) -> dict[str, tuple[torch.Tensor, list[str]]]:
         """Fit, and tell by feature which elements are constant, and all their names."""
-        constant = self.normalizer.fit(self._vector(observations)).cpu()
+        constant = self.normalizer.fit(self._turned(self._vector(observations))).cpu()
         names = self._element_names()
         found = {}
         for name in self._inputs:
@@ -102,15 +102,22 @@ class StateEncoder(nn.Module):
 
     def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
         """(B, K, D) by feature name → (B, K, ``width``)."""
-        features: torch.Tensor = self.normalizer(self._vector(observations))
+        return self.of_vector(self._vector(observations))
+
+    def of_vector(self, vector: torch.Tensor) -> torch.Tensor:
+        """`forward` for (B, K, D') float32: all features side by side, in the order of inputs."""
+        features: torch.Tensor = self.normalizer(self._turned(vector))
         if len(self.layers):
             features = self.layers(features)
         return features
 
     def _vector(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """(..., D) by feature name → (..., all of them), quaternions replaced."""
+        """(..., D) by feature name → (..., D'), all of them side by side."""
         parts = [observations[name].float() for name in self._inputs]
-        vector = torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+        return torch.cat(parts, dim=-1) if len(parts) > 1 else parts[0]
+
+    def _turned(self, vector: torch.Tensor) -> torch.Tensor:
+        """(..., D') → (..., W), quaternions replaced."""
         if not self._rotations:
             return vector
         # All rotations at once: at run time the number of operations counts, not their size.
@@ -118,7 +125,7 @@ class StateEncoder(nn.Module):
         return torch.cat([plain, (ones * others) @ self._columns], dim=-1)
 
     def _element_names(self) -> list[tuple[str, str]]:
-        """Feature and element of all that `_vector` gives."""
+        """Feature and element of all that `_turned` gives."""
         plain: list[tuple[str, str]] = []
         rotated: list[tuple[str, str]] = []
         for name, feature in self._inputs.items():

@@ -82,7 +82,7 @@ class RenderedImages(Layer):
 
 
 def _one_by_one(images: Images) -> Iterator[Array]:
-    return (images[frame : frame + 1][0] for frame in range(len(images)))
+    return (images[frame] for frame in range(len(images)))
 
 
 def _send_images(

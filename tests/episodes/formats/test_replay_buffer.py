@@ -22,6 +22,7 @@ from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats.replay_buffer import ReplayBufferDataset, ReplayBufferWriter
 from robolearn.episodes.formats.zarr_arrays import register_image_codecs
 from robolearn.episodes.frames import EpisodeContext, Outcome
+from robolearn.episodes.images import StoredSequence
 from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse
 
 
@@ -43,23 +44,17 @@ class DiffusionPolicysReader:
         return {key: values[slice(*self.spans[index])] for key, values in self.data.items()}
 
 
-class Sparing:
+class Sparing(StoredSequence):
     """Images that remember how many frames they were asked for at once."""
 
-    dtype = np.dtype(np.uint8)
-
     def __init__(self, images: np.ndarray) -> None:
+        super().__init__(images.shape)
         self.images = images
-        self.shape = images.shape
         self.most = 0
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, frames: slice) -> np.ndarray:
-        found = self.images[frames]
-        self.most = max(self.most, len(found))
-        return found
+    def _read(self, first: int, stop: int) -> np.ndarray:
+        self.most = max(self.most, stop - first)
+        return self.images[first:stop]
 
 
 def assert_same(one: Episode, other: Episode) -> None:
