@@ -45,7 +45,11 @@ type Network = Literal["mlp", "rnn"]
 
 
 def robolearn_config(
-    network: Network, steps: int, learning_rate: float, seed: int
+    network: Network,
+    steps: int,
+    learning_rate: float,
+    seed: int,
+    precision: Literal["float32", "bfloat16"] = "float32",
 ) -> CloningConfig:
     memory = MemoryConfig(
         kind="stack" if network == "mlp" else "lstm",
@@ -60,6 +64,7 @@ def robolearn_config(
         steps=steps,
         batch=BATCH,
         learning_rate=learning_rate,
+        precision=precision,
         seed=seed,
     )
 

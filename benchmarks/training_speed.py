@@ -5,7 +5,8 @@
 Both clone the same policy from the same HDF5 file (`clones.py`), in one process that lets them take
 turns, with the same number of threads. robomimic's side is its own ``run_epoch`` over its own
 ``DataLoader``, as its ``scripts/train.py`` has it; robolearn's is ``Learner.update``, the loading
-of the windows, the limit of the gradient and the moving average included. Beside them stands what
+of the windows, the limit of the gradient and the moving average included; once more with the
+network's arithmetic in bfloat16 (``robolearn train --precision bfloat16``). Beside them stands what
 nobody can do without: the bare layers and the head's product, forwards and backwards, with neither
 loss nor optimiser.
 
@@ -29,8 +30,9 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -67,8 +69,10 @@ NETWORKS: dict[Network, str] = {
 }
 
 
-def learner(dataset: Dataset, network: Network) -> Learner:
-    config = robolearn_config(network, steps=100_000, learning_rate=1e-4, seed=0)
+def learner(
+    dataset: Dataset, network: Network, precision: Literal["float32", "bfloat16"] = "float32"
+) -> Learner:
+    config = robolearn_config(network, 100_000, learning_rate=1e-4, seed=0, precision=precision)
     schema = PolicySchema.of(dataset.context, config.policy.inputs)
     windows = learning_windows(dataset, schema, config.policy, "train")
     return Learner(schema, config, windows, make_accelerator(config))
@@ -112,16 +116,15 @@ class Bare(nn.Module):
 
 
 def training(
-    ours: Learner, theirs: RobomimicCloning, network: Network, rounds: int
+    ours: Learner, in_bfloat16: Learner, theirs: RobomimicCloning, network: Network, rounds: int
 ) -> dict[str, Any]:
     steps = STEPS[network]
-
     bare = Bare(network, ours.average)
     seen = torch.randn(BATCH, *(() if network == "mlp" else (FRAMES,)), ours.average.encoder.width)
 
-    def update() -> None:
+    def update(learner: Learner) -> None:
         for _ in range(steps):
-            ours.update()
+            learner.update()
 
     def forwards_and_backwards() -> None:
         for _ in range(steps):
@@ -129,7 +132,8 @@ def training(
             bare(seen, all_frames=True).sum().backward()
 
     sides = {
-        "robolearn": update,
+        "robolearn": partial(update, ours),
+        "robolearn, bfloat16": partial(update, in_bfloat16),
         "robomimic": lambda: theirs.train(steps),
         "the bare network": forwards_and_backwards,
     }
@@ -142,6 +146,7 @@ def training(
             found[name].append(timed(sides[name]))
     rates = {name: steps / np.array(each) for name, each in found.items()}
     ratio, ratio_of_processor = np.median(rates["robolearn"] / rates["robomimic"], axis=0)
+    ratio_in_bfloat16 = np.median(rates["robolearn, bfloat16"] / rates["robomimic"], axis=0)[0]
     return {
         **{
             name: {
@@ -154,8 +159,12 @@ def training(
         },
         "times_as_fast": round(float(ratio), 2),
         "times_as_fast_by_processor": round(float(ratio_of_processor), 2),
+        "times_as_fast_in_bfloat16": round(float(ratio_in_bfloat16), 2),
         "goal": TRAINING_GOAL,
-        "met": bool(ratio >= TRAINING_GOAL),
+        "met": {
+            "float32": bool(ratio >= TRAINING_GOAL),
+            "bfloat16": bool(ratio_in_bfloat16 >= TRAINING_GOAL),
+        },
     }
 
 
@@ -235,7 +244,12 @@ def decisions(
 
 def plot(networks: dict[str, Any]) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 2.9), layout="constrained")
-    colours = {"robolearn": "C0", "robomimic": "C7", "the bare network": "0.8"}
+    colours = {
+        "robolearn": "C0",
+        "robolearn, bfloat16": "C9",
+        "robomimic": "C7",
+        "the bare network": "0.8",
+    }
     labels, values, shades = [], [], []
     for name, found in networks.items():
         for side, colour in colours.items():
@@ -276,7 +290,8 @@ def main() -> None:
         for network, name in NETWORKS.items():
             torch.set_num_threads(arguments.threads)
             ours, theirs = learner(dataset, network), RobomimicCloning(file, network, 1e-4, seed=0)
-            found = {"training": training(ours, theirs, network, arguments.rounds)}
+            half = learner(dataset, network, "bfloat16")
+            found = {"training": training(ours, half, theirs, network, arguments.rounds)}
             torch.set_num_threads(1)
             found["decision"] = decisions(ours, theirs, network, seen)
             networks[name] = found
