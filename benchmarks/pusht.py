@@ -217,8 +217,8 @@ def settings() -> dict[str, Setting]:
         action=ActionHeadConfig(head="flow", flow=FlowConfig(width=256)),
     )
     return {
-        "mixture": Setting(CloningConfig(mixture, steps=4000, average=0.995), "mode"),
-        "flow": Setting(CloningConfig(flow, steps=12000, batch=128, average=0.999), "sample"),
+        "mixture": Setting(CloningConfig(mixture, steps=5000, average=0.995), "mode"),
+        "flow": Setting(CloningConfig(flow, steps=18000, batch=128, average=0.999), "sample"),
     }
 
 
