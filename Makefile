@@ -69,7 +69,7 @@ $(ENVIRONMENT): requirements.lock pyproject.toml
 
 # Without a network the tests that need peers are skipped.
 $(PEERS): requirements-peers.lock | $(ENVIRONMENT)
-	@echo "Installing what the tests compare with into .peers"
+	@echo "Installing what tests and benchmarks compare with into .peers"
 	@rm -rf .peers
 	@if $(UV) pip install --quiet --python .venv --no-deps --target .peers -r requirements-peers.lock; \
 	then touch $@; \

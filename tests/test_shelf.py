@@ -27,7 +27,7 @@ def test_each_task_on_the_shelf_can_be_read() -> None:
     entries = list(shelf_folder("sim").glob("*.toml"))
     assert entries
     for entry in entries:
-        schema = GymnasiumTask if entry.stem == "cartpole" else SimTask
+        schema = GymnasiumTask if entry.stem in ("cartpole", "pusht") else SimTask
         assert load_target(f"sim:{entry.stem}") == read_toml(entry, schema)
 
 

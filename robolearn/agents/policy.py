@@ -28,15 +28,16 @@ class PolicyAgent(Agent):
         policy: that decides.
         task: in words; one that the policy knows, where it sees the task's text.
         actions: which of the possible ones: ``mode``, the best; ``low-noise``, a way of going on is
-            drawn, but no noise about it; ``sample``, drawn as it stands.
+            drawn, but no noise about it; ``sample``, drawn as it stands; ``auto``, as the head
+            says (`ActionHead.acts_by`).
 
     Raises:
         FeatureMismatch: the policy does not know the task.
     """
 
-    def __init__(self, policy: Policy, task: str = "", actions: ActionChoice = "mode") -> None:
+    def __init__(self, policy: Policy, task: str = "", actions: ActionChoice = "auto") -> None:
         self._policy = policy
-        self._choice = actions
+        self._choice = policy.arm_head.acts_by if actions == "auto" else actions
         config, schema = policy.config, policy.schema
         self._size = len(schema.action.low)
         # All vectors lie side by side, as they enter the network: nothing is to be joined.

@@ -34,7 +34,8 @@ class Evaluate(Command):
         require: exit with status 1 when the success rate is below this.
         processes: simulators at once; they do not change the result.
         actions: which of those that the policy holds for possible: mode, the best; low-noise, a way
-            of going on is drawn, but no noise about it; sample, drawn as it stands. What is drawn
+            of going on is drawn, but no noise about it; sample, drawn as it stands; auto, low-noise
+            for diffusion and flow, which have no best one, and mode for all others. What is drawn
             follows from the episode's seed.
     """
 
@@ -46,7 +47,7 @@ class Evaluate(Command):
     )
     require: Annotated[float | None, Field(ge=0, le=1)] = None
     processes: Annotated[int, Field(ge=1)] = available_cores()
-    actions: ActionChoice = "mode"
+    actions: ActionChoice = "auto"
 
     def run(self) -> int:
         from robolearn.cli.report import report

@@ -32,7 +32,7 @@ def evaluate(
     processes: int,
     record: FolderWriter,
     progress: Progress,
-    actions: ActionChoice = "mode",
+    actions: ActionChoice = "auto",
 ) -> Evaluation:
     """Try a policy in the simulator.
 
@@ -115,7 +115,7 @@ class Trials:
 
 
 def load_agent(
-    policy: Path, target: str, context: EpisodeContext, actions: ActionChoice = "mode"
+    policy: Path, target: str, context: EpisodeContext, actions: ActionChoice = "auto"
 ) -> PolicyAgent:
     """The agent of a policy folder, for an environment of this context.
 

@@ -14,7 +14,7 @@ from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.shelf import STRICT
 
-type ActionChoice = Literal["mode", "low-noise", "sample"]
+type ActionChoice = Literal["auto", "mode", "low-noise", "sample"]
 """Which of the actions that a policy holds for possible is carried out, see `PolicyAgent`."""
 
 

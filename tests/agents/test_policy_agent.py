@@ -96,7 +96,9 @@ def test_it_sees_the_windows_that_training_saw(
 def test_a_frame_is_encoded_once_and_only_if_it_is_decided_on(make_policy, episode) -> None:
     policy = make_policy(horizon=8, execute=6, memory=MemoryConfig(history=2, hidden=(16,)))
     frames = []
-    policy.encoder.register_forward_hook(lambda _, seen, code: frames.append(code.shape[:2]))
+    policy.encoder.state.normalizer.register_forward_hook(
+        lambda _, seen, code: frames.append(code.shape[:2])
+    )
     acted(PolicyAgent(policy), episode)
     assert frames == [(1, 1)] * 4  # 0, 5 and 6, and 11 for the decision at 12
 
@@ -143,6 +145,14 @@ def test_what_is_drawn_follows_from_the_seed(make_policy, episode, choice) -> No
         means = policy(window).mode_actions[0, :, 0, 0].numpy()
     is_mean = np.abs(means - one[0, 0]).min() < 1e-5
     assert is_mean == (choice == "low-noise")
+
+
+@pytest.mark.parametrize(("head", "choice"), [("mixture", "mode"), ("flow", "low-noise")])
+def test_heads_without_a_best_chunk_draw_one(make_policy, episode, head, choice) -> None:
+    policy = make_policy(action=ActionHeadConfig(head=head))
+    by_itself = acted(PolicyAgent(policy), episode, seed=5)
+    assert (by_itself == acted(PolicyAgent(policy, actions=choice), episode, seed=5)).all()
+    assert (by_itself != acted(PolicyAgent(policy), episode, seed=6)).any() == (head == "flow")
 
 
 def test_a_sampled_gripper_is_as_often_closed_as_it_is_probable(make_policy, episode) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import nn
@@ -65,6 +65,9 @@ class ActionHead(nn.Module, ABC):
 
     is_discrete: ClassVar[bool] = False
     """Whether its actions are whole numbers, which must not be normalised."""
+
+    acts_by: ClassVar[Literal["mode", "low-noise"]] = "mode"
+    """What a policy carries out where nothing else is asked for."""
 
     def __init__(self, horizon: int, size: int) -> None:
         super().__init__()

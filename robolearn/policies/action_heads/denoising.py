@@ -75,6 +75,7 @@ class DenoisingHead(ActionHead):
     """
 
     has_density = False
+    acts_by = "low-noise"  # its mode is a chunk like any other, but always from the same noise
     usual_noise: torch.Tensor
 
     def __init__(self, width: int, horizon: int, size: int, hidden: int, depth: int) -> None:
