@@ -80,6 +80,7 @@ def evaluate(
             float(result.rewards.max()) if len(result.rewards) else 0.0 for result in results
         ),
         broken_down=tuple(outcome.ended == "failed" for outcome in outcomes),
+        actions=actions,
     )
 
 

@@ -51,6 +51,7 @@ class Evaluation:
         greatest_rewards: for each seed, the greatest reward of a step, which PushT is judged by.
         broken_down: for each seed, whether the simulation became unstable; such an episode counts
             as failed.
+        actions: which of the possible ones the policy carried out, see `PolicyAgent`.
     """
 
     task: str
@@ -61,6 +62,7 @@ class Evaluation:
     returns: tuple[float, ...] = ()
     greatest_rewards: tuple[float, ...] = ()
     broken_down: tuple[bool, ...] = ()
+    actions: str = "auto"
 
     @property
     def rate(self) -> float:

@@ -192,6 +192,7 @@ def test_a_gymnasium_environment_is_recorded_and_tried(
     for actions in ("sample", "low-noise"):
         assert run([*evaluate, "--processes", "1", "--actions", actions]) == 0
         assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
+        assert json.loads((trained / "evaluation.json").read_text())["actions"] == actions
     assert run([*evaluate, "--processes", "1"]) == 0
     assert re.match(r"return \S+ ± \S+ over 2 episodes\n", capsys.readouterr().out)
     assert "Return" in (trained / "report.html").read_text()

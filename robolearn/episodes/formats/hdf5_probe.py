@@ -1,7 +1,8 @@
-"""Looks through HDF5 files, in a process that may hang or die of it: ``python -m`` this.
+"""Looks through HDF5 files, in a process that may hang or die of it: ``python -m`` this SECONDS.
 
-Paths are read from standard input, each ended by a zero byte. Of each file all is read but the
-arrays' numbers, and a line is written: why it cannot be read, or nothing.
+After so many seconds of the processor it is ended. Paths are read from standard input, each ended
+by a zero byte. Of each file all is read but the arrays' numbers, and a line is written: why it
+cannot be read, or nothing.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def _require_reasonable_chunks(dataset: h5py.Dataset) -> None:
 
 
 if __name__ == "__main__":
+    seconds = int(sys.argv[1])
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in sys.stdin.buffer.read().split(b"\0")[:-1]:

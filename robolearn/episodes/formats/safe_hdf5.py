@@ -16,7 +16,9 @@ import contextlib
 import fcntl
 import functools
 import io
+import math
 import os
+import signal
 import subprocess
 import sys
 import zlib
@@ -32,7 +34,10 @@ from robolearn.errors import DatasetError
 # -P: not from the folder in which the user happens to be.
 PROBE = [sys.executable, "-P", "-m", "robolearn.episodes.formats.hdf5_probe"]
 _PROBE_SECONDS = 20
+"""Of the processor: on a busy machine a sound file takes long, and is no worse for it."""
 _PROBE_BYTES_A_SECOND = 50e6
+_PATIENCE = 30
+"""Times as long as that it may take in all."""
 _LEAST_LIMIT = 64 << 20
 _PROBED_AT_ONCE = 256
 _GREATEST_COMPRESSION = 1100
@@ -100,13 +105,20 @@ def look_through(paths: Sequence[Path]) -> None:
 
 def _probe(files: Sequence[_Key]) -> list[str]:
     """What is wrong with each of the first of these files, at least with one."""
-    seconds = _PROBE_SECONDS + sum(size for _, size, _ in files) / _PROBE_BYTES_A_SECOND
+    size = sum(size for _, size, _ in files)
+    seconds = math.ceil(_PROBE_SECONDS + size / _PROBE_BYTES_A_SECOND)
     names = "".join(f"{path.absolute()}\0" for path, _, _ in files)
     try:
         done = subprocess.run(
-            PROBE, input=os.fsencode(names), capture_output=True, check=False, timeout=seconds
+            [*PROBE, str(seconds)],
+            input=os.fsencode(names),
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE * seconds,
         )
-        output, reason = done.stdout, "HDF5 dies of it"
+        out_of_time = done.returncode in (-signal.SIGXCPU, -signal.SIGKILL)
+        output = done.stdout
+        reason = "HDF5 comes to no end with it" if out_of_time else "HDF5 dies of it"
     except subprocess.TimeoutExpired as expired:
         output, reason = expired.stdout or b"", "HDF5 comes to no end with it"
     told = output.decode(errors="replace").splitlines()[: len(files)]

@@ -72,21 +72,27 @@ def unread(files: list[Path]) -> int:
 def test_a_file_that_hangs_or_kills_hdf5_does_so_in_another_process(
     tmp_path: Path, demo: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stand-ins for what HDF5 does with some files: the first hangs, the second dies, the last is good."""
-    names = ["hangs.hdf5", "dies.hdf5", "good.hdf5"]
+    """Stand-ins for what HDF5 does with some files: it hangs, waits, dies; the last is good."""
+    names = ["hangs.hdf5", "waits.hdf5", "dies.hdf5", "good.hdf5"]
     for name in names:
         shutil.copy(demo, tmp_path / name)
     program = (
-        "import sys, os, time\n"
+        "import os, resource, sys, time\n"
+        "seconds = int(sys.argv[1])\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))\n"
         "for path in sys.stdin.read().split('\\0')[:-1]:\n"
-        "    if path.endswith('hangs.hdf5'): time.sleep(1000)\n"
+        "    while path.endswith('hangs.hdf5'): pass\n"
+        "    if path.endswith('waits.hdf5'): time.sleep(1000)\n"
         "    if path.endswith('dies.hdf5'): os.kill(os.getpid(), 11)\n"
         "    print(flush=True)\n"
     )
     monkeypatch.setattr(safe_hdf5, "PROBE", [sys.executable, "-I", "-S", "-c", program])
-    monkeypatch.setattr(safe_hdf5, "_PROBE_SECONDS", 4.0)
+    monkeypatch.setattr(safe_hdf5, "_PROBE_SECONDS", 0.5)
+    monkeypatch.setattr(safe_hdf5, "_PATIENCE", 10)
     look_through([tmp_path / name for name in names])
-    for name, reason in zip(names, ("comes to no end", "dies of it"), strict=False):
+    for name, reason in zip(
+        names, ("comes to no end", "comes to no end", "dies of it"), strict=False
+    ):
         with pytest.raises(DatasetError, match=rf"{name}: .*{reason}"):
             open_dataset(tmp_path / name)
     assert len(open_dataset(tmp_path / "good.hdf5")) == 1
