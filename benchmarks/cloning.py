@@ -190,7 +190,7 @@ def keep(file: Path, settings: dict[str, Any], results: dict[str, Any]) -> None:
         counts = [f"{row['successes']} of {row['episodes']}" for row in found]
         axes.bar_label(bars, counts, label_type="center", fontsize="small")
     axes.set_xticks(range(len(TASKS)), TASKS)
-    axes.set(ylim=(0, 102), ylabel="episodes that succeed, %")
+    axes.set(xlim=(-0.5, len(TASKS) - 0.5), ylim=(0, 102), ylabel="episodes that succeed, %")
     axes.set_title(f"{settings['steps']:,} training steps, 95 % Wilson intervals", fontsize="small")
     axes.legend()
     figure.savefig(file.with_suffix(".png"), dpi=110)
