@@ -105,9 +105,12 @@ def _stop_all_the_same(unraisable: sys.UnraisableHookArgs) -> None:
 
 
 def _came_of_ctrl_c(error: BaseException | None) -> bool:
-    """Whether Ctrl-C is what failed, as where it strikes while a compiled module is imported."""
+    """Whether Ctrl-C is what failed, as where it strikes while a compiled module is imported.
+
+    What failed while Ctrl-C was answered, because the disk is full for example, is an error.
+    """
     while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return error is not None
 
 

@@ -118,6 +118,19 @@ def test_ctrl_c_is_never_lost(strike: str) -> None:
     assert done.returncode == 130
 
 
+def test_what_fails_while_ctrl_c_is_answered_is_told() -> None:
+    strike = """try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise OSError(28, "No space left on device")"""
+    script = _NEVER_ENDS.format(strike=strike)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.stderr.startswith("robolearn: error: the disk is full")
+    assert done.returncode == 2
+
+
 def test_ctrl_c_while_training(tmp_path: Path, lift_demonstrations: Path) -> None:
     run = tmp_path / "run"
     line = interrupt(
