@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,7 +50,7 @@ class Train(Command):
             Path(argument.removeprefix("--config="))
             if argument.startswith("--config=")
             else Path(following)
-            for argument, following in zip(arguments, [*arguments[1:], ""], strict=True)
+            for argument, following in pairwise([*arguments, ""])
             if argument.startswith("--config=") or (argument == "--config" and following)
         ]
         if not given:
