@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ def config_named(arguments: Sequence[str]) -> Path | None:
         Path(argument.removeprefix("--config="))
         if argument.startswith("--config=")
         else Path(following)
-        for argument, following in zip(arguments, [*arguments[1:], ""], strict=True)
+        for argument, following in itertools.pairwise([*arguments, ""])
         if argument.startswith("--config=") or (argument == "--config" and following)
     ]
     return given[-1] if given else None

@@ -21,8 +21,8 @@ from robolearn.policies.config import ActionChoice
 class Evaluate(Command):
     """Try a policy in the simulator and give its success rate.
 
-    The episodes are recorded in the folder given, beside evaluation.json. An earlier evaluation is
-    replaced when this one is finished.
+    The episodes are recorded in the folder RUN, in evaluation/ beside evaluation.json. An earlier
+    evaluation is replaced when this one is finished.
 
     Example: robolearn evaluate runs/lift --on sim:lift --episodes 50 --require 0.9
 
@@ -53,14 +53,19 @@ class Evaluate(Command):
         from robolearn.cli.report import report
         from robolearn.environments.targets import load_target
         from robolearn.episodes.formats.folder import FolderWriter
-        from robolearn.errors import ConfigurationError
+        from robolearn.errors import ConfigurationError, PolicyError
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
 
         task = load_target(self.on)
-        load_policy(self.run_folder)
         run = Run(self.run_folder)
+        if run.config.is_file() and not run.policy.is_dir():
+            raise PolicyError(
+                f"{self.run_folder} has no policy yet, its training was not finished; "
+                "the same robolearn train with --resume goes on"
+            )
+        load_policy(self.run_folder)
         with FolderWriter(run.unfinished_evaluation):
             """Another evaluation at work in the same folder is found here."""
         shutil.rmtree(run.unfinished_evaluation, ignore_errors=True)

@@ -167,7 +167,12 @@ def _validation_losses(policy: Policy, windows: Windows, batch: int) -> dict[str
 
 
 def _diverged(learner: Learner, run: Run) -> TrainingError:
+    kept = (
+        f"earlier checkpoints in {run.path} are kept"
+        if run.has_checkpoint
+        else "there was no checkpoint before it"
+    )
     return TrainingError(
-        f"the loss or a weight is not finite at step {learner.step}; earlier checkpoints in "
-        f"{run.path} are kept; try a lower --learning-rate"
+        f"the loss or a weight is not finite at step {learner.step}; {kept}; train into another "
+        "folder with a lower --learning-rate"
     )

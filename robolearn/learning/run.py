@@ -67,6 +67,8 @@ class Run:
         self._dataset = path / "dataset.json"
         self._checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
+        self._events = path / "tensorboard"
+        self._wandb = path / "wandb"
 
     @classmethod
     @contextlib.contextmanager
@@ -115,12 +117,15 @@ class Run:
                 raise
 
     def _remove_if_not_begun(self) -> None:
-        """What was refused before its first step shall not stand in the way of what is meant."""
-        if not any(path.exists() for path in (self._metrics, self._checkpoints, self.policy)):
-            self.config.unlink(missing_ok=True)
-            self._dataset.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # something else is in it
-                self.path.rmdir()
+        """What came to nothing shall not stand in the way of what is meant."""
+        if self.read_metrics() or self.has_checkpoint or self.policy.exists():
+            return
+        for folder in (self._events, self._wandb, self._checkpoints):
+            shutil.rmtree(folder, ignore_errors=True)
+        for file in (self._metrics, self._dataset, self.config):
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something else is in it
+            self.path.rmdir()
 
     def _write_config(self, config: DataclassInstance, command: Sequence[str]) -> None:
         text = tomli_w.dumps(asdict(config))
@@ -145,7 +150,8 @@ class Run:
         if differing:
             raise TrainingError(
                 f"{self.path} was begun with another config; to resume it, leave as it was: "
-                + ", ".join(f"{key} = {before[key]!r}" for key in differing)
+                + ", ".join(f"{key} = {json.dumps(before[key])}" for key in differing)
+                + f"; --config {shlex.quote(str(self.config))} gives them all"
             )
 
     @property
@@ -161,6 +167,11 @@ class Run:
             return TypeAdapter(_TrainedOn).validate_json(self._dataset.read_bytes())
         except (OSError, ValidationError) as error:
             raise TrainingError(f"{self._dataset}: cannot be read; train anew") from error
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is something to go on from."""
+        return any(self._checkpoints.glob("step_*"))
 
     def newest_checkpoint(self) -> dict[str, torch.Tensor] | None:
         """What `save_checkpoint` was given last; None when there is no checkpoint.
@@ -215,12 +226,13 @@ class Run:
 
         Raises:
             MissingDependency: they are to go to Weights & Biases, and it is not installed.
+            TrainingError: likewise, and it takes none: there is no account, or no network.
         """
         # TensorBoard takes a second to import; who only looks at a run need not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 
         with contextlib.ExitStack() as stack:
-            events = stack.enter_context(SummaryWriter(str(self.path / "tensorboard")))
+            events = stack.enter_context(SummaryWriter(str(self._events)))
             sinks: list[Sink] = [partial(_add_scalars, events)]
             if self._wandb_project is not None:
                 online = stack.enter_context(self._begin_wandb(self._wandb_project))
@@ -236,15 +248,21 @@ class Run:
             ) from error
         config = tomllib.loads(self.config.read_text(encoding="utf-8"))
         path = self.path.resolve()
-        return wandb.init(
-            project=project,
-            name=path.name,
-            id=hashlib.sha256(str(path).encode()).hexdigest()[:16],  # the same when it is resumed
-            resume="allow",
-            dir=self.path,
-            config=config,
-            settings=wandb.Settings(console="off"),
-        )
+        try:
+            return wandb.init(
+                project=project,
+                name=path.name,
+                id=hashlib.sha256(str(path).encode()).hexdigest()[:16],  # the same when resumed
+                resume="allow",
+                dir=self.path,
+                config=config,
+                settings=wandb.Settings(console="off"),
+            )
+        except wandb.errors.Error as error:
+            raise TrainingError(
+                f"Weights & Biases takes no figures: {error}; set WANDB_MODE=offline to keep them "
+                f"in {self._wandb} until `wandb sync`, or leave out --wandb"
+            ) from error
 
     def read_metrics(self) -> list[dict[str, float]]:
         """The lines of ``metrics.jsonl``."""

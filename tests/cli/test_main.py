@@ -100,6 +100,7 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
             ["train", "x", "--to", "y", "--policy.memory.history", "0"],
             "policy.memory.history: .*it is 0",
         ),
+        (["train"], "missing: DATASET --to PATH"),
         (["train", "nowhere", "--to", "y"], "no dataset nowhere"),
         (["train", "x", "--to", "y", "--config", "none.toml"], "none.toml: cannot be read"),
         (["info", "nowhere"], "no dataset nowhere"),
@@ -278,6 +279,18 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
     line = refused(capsys, "evaluate", tmp_path / "policy", "--on", "sim:lift", "--episodes", "1")
     assert "observation.state.hand is missing" in line
     assert "the rate is 20 Hz, not 10 Hz" in line
+
+
+def test_a_run_that_was_not_finished_has_no_policy_to_evaluate(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    run_folder = tmp_path / "run"
+    run_folder.mkdir()
+    (run_folder / "config.toml").touch()
+    message = refused(capsys, "evaluate", str(run_folder), "--on", "sim:lift")
+    assert "has no policy yet" in message
+    assert "--resume" in message
+    assert [path.name for path in run_folder.iterdir()] == ["config.toml"]
 
 
 def test_evaluate_answers_no_with_status_1(

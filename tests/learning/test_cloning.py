@@ -223,8 +223,17 @@ def test_a_resume_with_another_config_names_the_keys(line_dataset: Path, tmp_pat
     other = dataclasses.replace(
         CONFIG, batch=8, policy=dataclasses.replace(CONFIG.policy, memory=memory)
     )
-    with pytest.raises(TrainingError, match=r"policy\.memory\.hidden = .*batch = 16"):
+    named = (
+        r"policy\.memory\.hidden = \[32\].*batch = 16; --config .*run/config\.toml gives them all"
+    )
+    with pytest.raises(TrainingError, match=named):
         train(line_dataset, tmp_path / "run", other, resume=True)
+    train(
+        line_dataset,
+        tmp_path / "run",
+        read_toml(tmp_path / "run" / "config.toml", CloningConfig),
+        resume=True,
+    )
 
 
 def test_a_damaged_checkpoint_is_named(line_dataset: Path, tmp_path: Path) -> None:
@@ -249,12 +258,30 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
         }
 
     monkeypatch.setattr(Learner, "update", broken)
-    with pytest.raises(TrainingError, match="not finite at step 40"):
+    with pytest.raises(
+        TrainingError, match=r"not finite at step 40; earlier checkpoints in .* kept"
+    ):
         train(line_dataset, tmp_path / "run")
     monkeypatch.undo()
     train(line_dataset, tmp_path / "run", resume=True)
     train(line_dataset, tmp_path / "whole")
     assert_same(weights(tmp_path / "run"), weights(tmp_path / "whole"))
+
+
+def test_what_came_to_nothing_is_not_in_the_way(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Learner.update
+
+    def broken(learner: Learner) -> dict[str, torch.Tensor]:
+        return {name: loss * torch.nan for name, loss in update(learner).items()}
+
+    monkeypatch.setattr(Learner, "update", broken)
+    with pytest.raises(TrainingError, match="not finite at step 20; there was no checkpoint"):
+        train(line_dataset, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    train(line_dataset, tmp_path / "run", dataclasses.replace(CONFIG, learning_rate=1e-4))
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -293,6 +320,25 @@ def test_figures_go_to_weights_and_biases_when_asked(
     with Run.train(tmp_path / "plain", CONFIG, dataset, resume=False) as run:
         clone(dataset, run, CONFIG, quiet)
     assert not (tmp_path / "plain" / "wandb").exists()
+
+
+def test_without_an_account_of_weights_and_biases_the_way_out_is_named(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wandb = pytest.importorskip("wandb")
+
+    def refuse(**settings: object) -> None:
+        Path(str(settings["dir"]), "wandb").mkdir()
+        raise wandb.errors.UsageError("No API key configured.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    dataset, run_folder = open_dataset(line_dataset), tmp_path / "run"
+    with (
+        pytest.raises(TrainingError, match=r"No API key configured\.; set WANDB_MODE=offline"),
+        Run.train(run_folder, CONFIG, dataset, resume=False, wandb_project="lines") as run,
+    ):
+        clone(dataset, run, CONFIG, quiet)
+    assert not run_folder.exists()
 
 
 def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: Path) -> None:

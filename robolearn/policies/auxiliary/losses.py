@@ -70,8 +70,13 @@ class AuxiliaryLosses(nn.Module):
             FeatureMismatch: a feature is missing, or constant in all frames.
             DatasetError: there are no frames, or a value is not finite.
         """
-        for _, prediction in self._named():
-            prediction.fit(observations)
+        for name, prediction in self._named():
+            option = "object_features" if name == "object_pose" else "arm_features"
+            prediction.fit(
+                observations,
+                f"leave out auxiliary.{name}, which predicts it, or name with auxiliary.{option} "
+                "what varies",
+            )
 
     def forward(
         self, vectors: torch.Tensor, batch: Batch, between: torch.Tensor

@@ -28,8 +28,12 @@ class Prediction(nn.Module, ABC):
         super().__init__()
         self.network = nn.Sequential(*perceptron(inputs, (hidden,)), nn.Linear(hidden, outputs))
 
-    def fit(self, observations: Mapping[str, torch.Tensor]) -> None:
+    def fit(self, observations: Mapping[str, torch.Tensor], remedy: str) -> None:
         """Take the normalisation of what is predicted from (N, D) frames by feature name.
+
+        Args:
+            observations: the frames.
+            remedy: what to do about a feature that is constant in all frames, for the message.
 
         Raises:
             FeatureMismatch: a feature is missing, or constant in all frames.
@@ -72,8 +76,8 @@ class Pose(Prediction):
         self.target = target
         self._names = tuple(features)
 
-    def fit(self, observations: Mapping[str, torch.Tensor]) -> None:
-        self.target.fit(observations)
+    def fit(self, observations: Mapping[str, torch.Tensor], remedy: str) -> None:
+        self.target.fit(observations, remedy)
 
     def loss(self, vectors: torch.Tensor, batch: Batch, between: torch.Tensor) -> torch.Tensor:
         count = vectors.shape[1]

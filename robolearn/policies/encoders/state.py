@@ -69,8 +69,16 @@ class StateEncoder(nn.Module):
         self.layers = perceptron(size, config.state_hidden)
         self.width = (size, *config.state_hidden)[-1]
 
-    def fit(self, observations: Mapping[str, torch.Tensor]) -> None:
+    def fit(
+        self,
+        observations: Mapping[str, torch.Tensor],
+        remedy: str = "leave it out of the policy's inputs",
+    ) -> None:
         """Take the normalisation from (N, D) frames by feature name.
+
+        Args:
+            observations: the frames.
+            remedy: what to do about a feature that is constant in all frames, for the message.
 
         Raises:
             FeatureMismatch: a feature is missing, or constant in all frames.
@@ -86,7 +94,7 @@ class StateEncoder(nn.Module):
         varying = [name for name, (mask, _) in still.items() if not mask.all()]
         for name, (mask, elements) in still.items():
             others = f" (what varies: {', '.join(varying)})" if varying else ""
-            require_varying(name, elements, mask, f"leave it out of the policy's inputs{others}")
+            require_varying(name, elements, mask, f"{remedy}{others}")
 
     def _constant(
         self, observations: Mapping[str, torch.Tensor]

@@ -193,3 +193,21 @@ def test_one_frame_of_a_sequence_has_no_transition(name: str) -> None:
     memory = MemoryConfig(kind="lstm", history=1, hidden=(8,))
     with pytest.raises(ConfigurationError, match=r"memory\.history is 2 or more"):
         PolicyConfig(memory=memory, auxiliary=AuxiliaryConfig(**{name: 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("name", "option"), [("arm_pose", "arm_features"), ("object_pose", "object_features")]
+)
+def test_a_target_that_never_varies_is_told_as_a_target(
+    line_dataset: Path, name: str, option: str
+) -> None:
+    policy, windows = made(line_dataset, config_of(auxiliary=AuxiliaryConfig(**{name: 1.0})))
+    frames = {key: value.clone() for key, value in windows.observations.items()}
+    target = HAND if name == "arm_pose" else ENVIRONMENT_STATE
+    frames[target][:] = frames[target][0]
+    with pytest.raises(
+        FeatureMismatch,
+        match=rf"^{target} is constant .* auxiliary\.{name}, .* auxiliary\.{option} ",
+    ) as told:
+        policy.auxiliary.fit(frames)
+    assert "inputs" not in str(told.value)
