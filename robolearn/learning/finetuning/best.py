@@ -19,12 +19,14 @@ class Best:
         weights: of the best policy.
         score: mean of its trial.
         fallen: times that `see` was true.
+        is_better: than the first that was tried.
     """
 
     def __init__(self) -> None:
         self.weights: dict[str, torch.Tensor] = {}
         self.score = -float("inf")
         self.fallen = 0
+        self.is_better = False
         self._variance = 0.0
 
     def see(self, policy: nn.Module, scores: Sequence[float]) -> bool:
@@ -40,6 +42,7 @@ class Best:
         score = statistics.fmean(scores)
         variance = statistics.variance(scores) / len(scores)
         if score >= self.score:
+            self.is_better = bool(self.weights) and (self.is_better or score > self.score)
             self.score, self._variance = score, variance
             self.weights = {name: value.clone() for name, value in policy.state_dict().items()}
             return False
@@ -52,7 +55,7 @@ class Best:
         return {
             **{f"weights.{name}": value for name, value in self.weights.items()},
             "score": torch.tensor([self.score, self._variance], dtype=torch.float64),
-            "fallen": torch.tensor(self.fallen),
+            "fallen": torch.tensor([self.fallen, self.is_better]),
         }
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -63,4 +66,5 @@ class Best:
             if name.startswith("weights.")
         }
         self.score, self._variance = state["score"].tolist()
-        self.fallen = int(state["fallen"])
+        self.fallen, is_better = state["fallen"].tolist()
+        self.is_better = bool(is_better)

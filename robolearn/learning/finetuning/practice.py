@@ -143,7 +143,8 @@ class Practising:
         if fell_back:
             self.policy.load_state_dict(self.best.weights)
             self.average.load_state_dict(self.best.weights)
-            self.update.rate /= 2
+            if self.best.is_better:
+                self.update.rate /= 2
         return {
             **{f"valid/{name}": value for name, value in figures.items()},
             "valid/best": self.best.score,

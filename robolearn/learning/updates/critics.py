@@ -62,18 +62,15 @@ class Ensemble(nn.Module):
             nn.Parameter(torch.zeros(members, 1, size[1])) for size in sizes
         )
 
-    def forward(self, inputs: torch.Tensor, members: int | None = None) -> torch.Tensor:
-        """(B, W) → (E, B), or of the first members only."""
-        layers = [
-            (weight[:members], bias[:members])
-            for weight, bias in zip(self.weights, self.biases, strict=True)
-        ]
-        hidden = inputs.expand(len(layers[0][0]), *inputs.shape)
-        for weight, bias in layers[:-1]:
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, W) → (E, B)."""
+        *inner, last = zip(self.biases, self.weights, strict=True)
+        hidden = inputs.expand(len(last[0]), *inputs.shape)
+        for bias, weight in inner:
             hidden = torch.baddbmm(bias, hidden, weight)
             hidden = functional.relu(functional.layer_norm(hidden, hidden.shape[-1:]))
-        weight, bias = layers[-1]
-        return torch.baddbmm(bias, hidden, weight)[..., 0]
+        out: torch.Tensor = torch.baddbmm(last[0], hidden, last[1])
+        return out[..., 0]
 
 
 class Critics(nn.Module):

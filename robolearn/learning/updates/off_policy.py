@@ -95,8 +95,7 @@ class OffPolicy(PolicyUpdate):
         targets, found = [], []
         for part in parts:
             with torch.no_grad():
-                arm = decide(self.policy, part.after)
-                then = arm.sample(generator, low_noise=True)[:, 0]
+                then = self._followed(decide(self.policy, part.after), generator)
                 following = self.critics.pessimistic(self._inputs(part.after), self._seen(then))
                 following = torch.where(part.terminated, over, following)
                 targets.append(reward.reward(part) + self._discount * following)
@@ -105,6 +104,16 @@ class OffPolicy(PolicyUpdate):
         take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
         self.critics.follow()
         return loss.item()
+
+    def _followed(
+        self, distribution: PolicyDistribution, generator: torch.Generator
+    ) -> torch.Tensor:
+        """(B, A) drawn with low noise for the arm, and as it stands for the gripper."""
+        arm = distribution.arm.sample(generator, low_noise=True)
+        closed = distribution.gripper.sample(generator)
+        units = self.policy.units
+        joined: torch.Tensor = units.joined(units.arm_in_units(arm), closed)
+        return joined[:, 0]
 
     def _improve_actor(
         self, parts: list[Transitions], practice: Practice, generator: torch.Generator
@@ -124,7 +133,7 @@ class OffPolicy(PolicyUpdate):
         joined = torch.cat([inputs.flatten(0, 1), seen], -1)
         # Of the critics' weights no gradient is wanted: it takes as long as the rest.
         self.critics.online.requires_grad_(False)
-        found = self.critics.online(joined, members=1)[0].view(weights.shape)
+        found = self.critics.online(joined).mean(0).view(weights.shape)
         self.critics.online.requires_grad_(True)
         value: torch.Tensor = (weights * found).sum(-1)
         return value
