@@ -24,14 +24,16 @@ class AdversarialReward(DemonstrationReward):
 
     Args:
         network: from inputs (B, D + 1) to (B,).
+        width: D.
         config: of the reward.
     """
 
     expert_logits_are_high = True
 
-    def __init__(self, network: nn.Module, config: RewardConfig) -> None:
+    def __init__(self, network: nn.Module, width: int, config: RewardConfig) -> None:
         super().__init__()
         self.network = network
+        self._width = width
         self._config = config
         of = config.discriminator
         self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=of.weight_decay)
@@ -106,8 +108,7 @@ class AdversarialReward(DemonstrationReward):
     @property
     @torch.no_grad()
     def of_absorbing(self) -> float:
-        width = next(self.network.parameters()).shape[-1]
-        seen = torch.zeros(1, width)
+        seen = torch.zeros(1, self._width + 1)
         seen[0, -1] = 1.0
         return shaped(self.network(seen), self._config.form, self._config.limit).item()
 

@@ -39,7 +39,8 @@ class AirlReward(AdversarialReward):
         discount: float,
         log_prob: Callable[[Transitions], torch.Tensor],
     ) -> None:
-        super().__init__(_Potential(seen.width, size, config.discriminator, discount), config)
+        network = _Potential(seen.width, size, config.discriminator, discount)
+        super().__init__(network, 2 * seen.width + size, config)
         self._of_state = seen
         self._units = units
         self._log_prob = log_prob

@@ -25,7 +25,8 @@ class GailReward(AdversarialReward):
     def __init__(
         self, seen: SeenFeatures, units: ActionUnits, size: int, config: RewardConfig
     ) -> None:
-        super().__init__(Discriminator(seen.width + size + 1, config.discriminator), config)
+        width = seen.width + size
+        super().__init__(Discriminator(width + 1, config.discriminator), width, config)
         self._of_state = seen
         self._units = units
 

@@ -22,7 +22,8 @@ class StateOnlyReward(AdversarialReward):
     """
 
     def __init__(self, seen: SeenFeatures, config: RewardConfig) -> None:
-        super().__init__(Discriminator(2 * seen.width + 1, config.discriminator), config)
+        width = 2 * seen.width
+        super().__init__(Discriminator(width + 1, config.discriminator), width, config)
         self._of_state = seen
 
     def inputs(self, transitions: Transitions) -> torch.Tensor:
