@@ -170,7 +170,7 @@ def test_elements_are_chosen_by_name() -> None:
 def test_a_reward_goes_on_from_its_tensors() -> None:
     one, other = make("gail"), make("gail")
     one.update(walks(1, 1), walks(-1, 2), torch.Generator().manual_seed(0))
-    other.load_state_tensors(one.state_tensors())
+    other.load_state_tensors({name: of.clone() for name, of in one.state_tensors().items()})
     for reward in (one, other):
         torch.manual_seed(0)  # the penalty draws from torch's own generator
         reward.update(walks(1, 1), walks(-1, 2), torch.Generator().manual_seed(1))
