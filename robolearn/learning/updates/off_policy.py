@@ -119,7 +119,7 @@ class OffPolicy(PolicyUpdate):
         self, parts: list[Transitions], practice: Practice, generator: torch.Generator
     ) -> tuple[float, bool]:
         values = torch.cat([self._value(part.before, generator) for part in parts])
-        scale = values.detach().std().clamp_min(1e-3)
+        scale = values.detach().abs().mean().clamp_min(1e-3)
         loss = practice.cloning_weight * practice.cloning() - values.mean() / scale
         taken = take_step(self._actor_adam, self.rate * self._config.actor_rate, loss, norm=10.0)
         return values.mean().item(), taken
