@@ -66,6 +66,7 @@ class Run:
         self._dataset = path / "dataset.json"
         self._checkpoints = path / "checkpoints"
         self._metrics = path / "metrics.jsonl"
+        self._events = path / "tensorboard"
 
     @classmethod
     @contextlib.contextmanager
@@ -113,6 +114,8 @@ class Run:
     def _remove_if_not_begun(self) -> None:
         """What was refused before its first step shall not stand in the way of what is meant."""
         if not any(path.exists() for path in (self._metrics, self._checkpoints, self.policy)):
+            for opened in (self._events, self.path / "wandb"):
+                shutil.rmtree(opened, ignore_errors=True)
             self.config.unlink(missing_ok=True)
             self._dataset.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # something else is in it
@@ -211,12 +214,13 @@ class Run:
 
         Raises:
             MissingDependency: they are to go to Weights & Biases, and it is not installed.
+            TrainingError: likewise, and it cannot be used.
         """
         # TensorBoard takes a second to import; who only looks at a run need not wait for it.
         from torch.utils.tensorboard import SummaryWriter
 
         with contextlib.ExitStack() as stack:
-            events = stack.enter_context(SummaryWriter(str(self.path / "tensorboard")))
+            events = stack.enter_context(SummaryWriter(str(self._events)))
             sinks: list[Sink] = [partial(_add_scalars, events)]
             if self._wandb_project is not None:
                 online = stack.enter_context(self._begin_wandb(self._wandb_project))
@@ -232,15 +236,18 @@ class Run:
             ) from error
         config = asdict(read_toml(self.config, CloningConfig))
         path = self.path.resolve()
-        return wandb.init(
-            project=project,
-            name=path.name,
-            id=hashlib.sha256(str(path).encode()).hexdigest()[:16],  # the same when it is resumed
-            resume="allow",
-            dir=self.path,
-            config=config,
-            settings=wandb.Settings(console="off"),
-        )
+        try:
+            return wandb.init(
+                project=project,
+                name=path.name,
+                id=hashlib.sha256(str(path).encode()).hexdigest()[:16],  # the same when resumed
+                resume="allow",
+                dir=self.path,
+                config=config,
+                settings=wandb.Settings(console="off"),
+            )
+        except wandb.Error as error:
+            raise TrainingError(f"--wandb cannot be used: {error}") from error
 
     def read_metrics(self) -> list[dict[str, float]]:
         """The lines of ``metrics.jsonl``."""
