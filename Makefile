@@ -28,7 +28,7 @@ quickstart: $(ENVIRONMENT)
 
 test: $(ENVIRONMENT) $(PEERS)
 	@echo "Running the tests"
-	@.venv/bin/pytest -n auto $(ARGS)
+	@OMP_NUM_THREADS=1 .venv/bin/pytest -n auto $(ARGS)
 
 lint: $(ENVIRONMENT)
 	@echo "Checking style, types and the layers of imports"
