@@ -54,6 +54,8 @@ _WARMTH = 45.0
 
 _THERMAL_TIME = 300.0
 _BAUD_RATES = (1_000_000, 500_000, 250_000, 128_000, 115_200, 57_600, 38_400, 19_200)
+_OVERLOAD, _OVERCURRENT = int(ErrorBit.OVERLOAD), int(ErrorBit.OVERCURRENT)
+_OVERHEAT, _UNDERVOLTAGE = int(ErrorBit.OVERHEAT), int(ErrorBit.VOLTAGE)
 _SETTING_OUT = 128
 """Written to Torque_Enable, it makes the present position the middle."""
 
@@ -62,7 +64,8 @@ _SETTING_OUT = 128
 class _Settings:
     """What the control loop needs of the registers, in SI units and shares of the full duty."""
 
-    driven: bool
+    enabled: bool
+    offset: float
     p: float
     i: float
     d: float
@@ -72,6 +75,14 @@ class _Settings:
     goal: float
     speed: float
     acceleration: float
+    overload: float
+    overload_time: float
+    protective: float
+    overcurrent: float
+    overcurrent_time: float
+    hottest: float
+    volts: tuple[float, float]
+    unloading: int
 
 
 class Servo:
@@ -99,7 +110,8 @@ class Servo:
         self._mounting = mounting
         self._velocity = 0.0
         self._duty = 0.0
-        self._error = ErrorBit(0)
+        self._current = 0.0
+        self._error = 0
         self._setpoint = 0.0
         self._setpoint_velocity = 0.0
         self._integral = 0.0
@@ -122,8 +134,8 @@ class Servo:
         return _BAUD_RATES[rate] if rate < len(_BAUD_RATES) else 0
 
     @property
-    def error(self) -> ErrorBit:
-        """What it complains of."""
+    def error(self) -> int:
+        """What it complains of: bits of `ErrorBit`."""
         return self._error
 
     @property
@@ -171,7 +183,8 @@ class Servo:
     @property
     def driven(self) -> bool:
         """Whether the motor is switched on, and so brakes itself."""
-        return self._settings.driven and self.powered and not self._unloaded()
+        settings = self._settings
+        return settings.enabled and self.powered and not self._error & settings.unloading
 
     def drive(self, angle: float, velocity: float, period: float) -> float:
         """One turn of the control loop.
@@ -185,16 +198,27 @@ class Servo:
             Torque of the motor at standstill, N m; what the back-EMF takes is left to the physics.
         """
         self.angle, self._velocity = angle, velocity
-        settings = self._settings
-        self._profile(settings, period)
-        duty = self._control(settings, period) if self.driven else 0.0
-        self._protect(settings, duty, period)
-        if self._protecting_from:
-            most = self.table["Protective_Torque"] / 100
-            duty = max(-most, min(most, duty))
+        settings, driven = self._settings, self.driven
+        duty = 0.0
+        if driven:
+            self._profile(settings, period)
+            duty = self._control(settings, period)
+            self._watch_load(settings, duty, period)
+            if self._protecting_from:
+                duty = max(-settings.protective, min(settings.protective, duty))
         self._duty = duty
+        self._current = _current(duty, velocity) if driven else 0.0
         self._warm(period)
+        self._watch(settings, period)
         return duty * STALL_TORQUE
+
+    @property
+    def compliance(self) -> float:
+        """Radians by which a driven joint gives way to one N m, in the end."""
+        settings = self._settings
+        if settings.i or not settings.p:
+            return 0.0
+        return 1 / (settings.p * STALL_TORQUE)
 
     def heat(self, temperature: float | None) -> None:
         """Hold the temperature at a value, in °C; None lets it cool down."""
@@ -228,28 +252,32 @@ class Servo:
         if low < high:
             goal = min(max(goal, low), high)
         fastest = table["Maximum_Velocity_Limit"] * 50
-        speed = min(abs(table["Goal_Velocity"]) or fastest, fastest)
-        acceleration = min(
-            table["Acceleration"] or table["Maximum_Acceleration"], table["Maximum_Acceleration"]
-        )
-        limit = min(table["Max_Torque_Limit"], table["Torque_Limit"], 1000) / 1000
+        most = table["Maximum_Acceleration"]
         self._settings = _Settings(
-            driven=table["Torque_Enable"] == 1 and table["Operating_Mode"] == 0,
+            enabled=table["Torque_Enable"] == 1 and table["Operating_Mode"] == 0,
+            offset=(HALF_TURN + self._mounting - table["Homing_Offset"]) * STEP,
             p=table["P_Coefficient"] * _DUTY_PER_P,
             i=table["I_Coefficient"] * _DUTY_PER_I,
             d=table["D_Coefficient"] * _DUTY_PER_D,
             dead_zone=(-table["CCW_Dead_Zone"] * STEP / 2, table["CW_Dead_Zone"] * STEP / 2),
             startup=table["Minimum_Startup_Force"] / 1000,
-            limit=limit,
+            limit=min(table["Max_Torque_Limit"], table["Torque_Limit"], 1000) / 1000,
             goal=goal * STEP,
-            speed=speed * STEP,
-            acceleration=max(acceleration, 1) * 100 * STEP,
+            speed=min(abs(table["Goal_Velocity"]) or fastest, fastest) * STEP,
+            acceleration=max(min(table["Acceleration"] or most, most), 1) * 100 * STEP,
+            overload=table["Overload_Torque"] / 100,
+            overload_time=table["Protection_Time"] * 0.01,
+            protective=table["Protective_Torque"] / 100,
+            overcurrent=table["Protection_Current"] * _CURRENT_STEP or math.inf,
+            overcurrent_time=table["Over_Current_Protection_Time"] * 0.01,
+            hottest=table["Max_Temperature_Limit"],
+            volts=(table["Min_Voltage_Limit"] / 10, table["Max_Voltage_Limit"] / 10),
+            unloading=table["Unloading_Condition"] & (ErrorBit.OVERHEAT | ErrorBit.OVERCURRENT),
         )
 
     def _position(self) -> float:
         """Of the joint in the frame of Present_Position, rad: a turn from 0 on."""
-        steps = self.angle / STEP + HALF_TURN + self._mounting - self.table["Homing_Offset"]
-        return steps % STEPS_PER_TURN * STEP
+        return (self.angle + self._settings.offset) % math.tau
 
     def _raw_position(self) -> int:
         """Steps of the encoder itself."""
@@ -263,14 +291,9 @@ class Servo:
         self._integral = 0.0
 
     def _relax(self) -> None:
-        self._duty = self._integral = 0.0
-        self._overloaded = self._overcurrent = 0.0
-        self._protecting_from = 0.0
-
-    def _unloaded(self) -> bool:
-        """Whether an error switches the motor off, as Unloading_Condition says."""
-        hot_or_current = ErrorBit.OVERHEAT | ErrorBit.OVERCURRENT
-        return bool(self._error & hot_or_current & self.table["Unloading_Condition"])
+        self._duty = self._current = self._integral = self._setpoint_velocity = 0.0
+        self._overloaded = self._overcurrent = self._protecting_from = 0.0
+        self._error = 0
 
     def _profile(self, settings: _Settings, period: float) -> None:
         """Move the setpoint towards the goal: limited acceleration and speed."""
@@ -296,54 +319,46 @@ class Servo:
             self._integral += settings.i * error * period
         return max(-settings.limit, min(settings.limit, duty))
 
-    def _protect(self, settings: _Settings, duty: float, period: float) -> None:
-        """Overload, current and temperature, each by its registers."""
-        table = self.table
-        error = ErrorBit(0)
-        above = abs(duty) * 100 >= table["Overload_Torque"]
-        self._overloaded = self._overloaded + period if above and self.driven else 0.0
-        if self._overloaded >= table["Protection_Time"] * 0.01:
+    def _watch_load(self, settings: _Settings, duty: float, period: float) -> None:
+        """Overload: too much duty for too long, until it is asked to go the other way."""
+        self._overloaded = self._overloaded + period if abs(duty) >= settings.overload else 0.0
+        if self._overloaded >= settings.overload_time:
             self._protecting_from = math.copysign(1.0, duty)
-        if self._protecting_from and duty * self._protecting_from <= 0:
-            self._protecting_from = 0.0  # asked to go the other way, or switched off
+        if self._protecting_from * duty < 0:
+            self._protecting_from = 0.0
+
+    def _watch(self, settings: _Settings, period: float) -> None:
+        """Find what there is to complain of."""
+        error = 0
         if self._protecting_from:
-            error |= ErrorBit.OVERLOAD
-        current = abs(self._current()) / _CURRENT_STEP
-        too_much = 0 < table["Protection_Current"] < current
+            error |= _OVERLOAD
+        too_much = abs(self._current) > settings.overcurrent
         self._overcurrent = self._overcurrent + period if too_much else 0.0
-        if self._overcurrent >= table["Over_Current_Protection_Time"] * 0.01 or (
-            self._error & ErrorBit.OVERCURRENT and settings.driven
-        ):
-            error |= ErrorBit.OVERCURRENT
-        if self.temperature > table["Max_Temperature_Limit"]:
-            error |= ErrorBit.OVERHEAT
-        if not table["Min_Voltage_Limit"] <= self._volts() * 10 <= table["Max_Voltage_Limit"]:
-            error |= ErrorBit.VOLTAGE
+        before = self._error & _OVERCURRENT  # which lasts until the torque is switched off
+        if self._overcurrent >= settings.overcurrent_time or before:
+            error |= _OVERCURRENT
+        if self.temperature > settings.hottest:
+            error |= _OVERHEAT
+        if not settings.volts[0] <= self._volts() <= settings.volts[1]:
+            error |= _UNDERVOLTAGE
         self._error = error
 
-    def _current(self) -> float:
-        """Ampere, with the sign of the duty."""
-        if not self.driven:
-            return 0.0
-        current = _STALL_CURRENT * (self._duty - self._velocity / FREE_SPEED)
-        return max(-_STALL_CURRENT, min(_STALL_CURRENT, current))
-
     def _volts(self) -> float:
-        return _VOLTAGE - _RESISTANCE * abs(self._current() * self._duty)
+        return _VOLTAGE - _RESISTANCE * abs(self._current * self._duty)
 
     def _warm(self, period: float) -> None:
         if self._heat is not None:
             self.temperature = self._heat
             return
-        share = self._current() / _STALL_CURRENT
+        share = self._current / _STALL_CURRENT
         final = _AMBIENT + _WARMTH * share * share
-        self.temperature += (final - self.temperature) * min(period / _THERMAL_TIME, 1.0)
+        self.temperature += (final - self.temperature) * period / _THERMAL_TIME
 
     def _sense(self) -> None:
         """Put what is measured into the registers."""
         table, velocity = self.table, round(self._velocity / STEP)
         present = int(self._position() / STEP) % STEPS_PER_TURN
-        moving = self._settings.driven and (
+        moving = self.driven and (
             self._setpoint_velocity != 0 or abs(velocity) > 50 * table["Moving_Velocity_Threshold"]
         )
         for name, value in (
@@ -352,12 +367,18 @@ class Servo:
             ("Present_Load", round(self._duty * 1000)),
             ("Present_Voltage", round(self._volts() * 10)),
             ("Present_Temperature", round(self.temperature)),
-            ("Status", int(self._error)),
+            ("Status", self._error),
             ("Moving", int(moving)),
-            ("Present_Current", round(self._current() / _CURRENT_STEP)),
+            ("Present_Current", round(self._current / _CURRENT_STEP)),
             ("Goal_Position_2", table["Goal_Position"]),
         ):
             table[name] = value
+
+
+def _current(duty: float, velocity: float) -> float:
+    """Ampere, with the sign of the torque."""
+    current = _STALL_CURRENT * (duty - velocity / FREE_SPEED)
+    return max(-_STALL_CURRENT, min(_STALL_CURRENT, current))
 
 
 def register_span(name: str) -> tuple[int, int]:
