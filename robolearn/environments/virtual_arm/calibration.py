@@ -9,6 +9,7 @@ import numpy as np
 
 from robolearn.environments.virtual_arm.model import JOINTS
 from robolearn.environments.virtual_arm.servo import HALF_TURN, STEP, Servo
+from robolearn.episodes.frames import Array
 
 _MOUNTING = {
     "follower": (-35, 112, -420, 77, 1503, -1210),
@@ -17,7 +18,7 @@ _MOUNTING = {
 """Steps by which each servo was screwed on beside its middle; differs from arm to arm."""
 
 
-def calibrated_servos(arm: str, ranges: np.ndarray) -> list[Servo]:
+def calibrated_servos(arm: str, ranges: Array) -> list[Servo]:
     """The six servos of an arm as LeRobot's calibration leaves them.
 
     Args:
@@ -33,7 +34,7 @@ def calibrated_servos(arm: str, ranges: np.ndarray) -> list[Servo]:
     return servos
 
 
-def write_calibration(folder: Path, arm: str, ranges: np.ndarray) -> None:
+def write_calibration(folder: Path, arm: str, ranges: Array) -> None:
     """Write LeRobot's file of an arm, ``ARM.json``: its id is the arm's name.
 
     Args:
@@ -57,7 +58,7 @@ def write_calibration(folder: Path, arm: str, ranges: np.ndarray) -> None:
     (folder / f"{arm}.json").write_text(json.dumps(motors, indent=4) + "\n")
 
 
-def _steps(ranges: np.ndarray) -> list[tuple[int, int]]:
+def _steps(ranges: Array) -> list[tuple[int, int]]:
     """Ranges in steps of Present_Position."""
     rounded = np.rint(ranges / STEP).astype(int) + HALF_TURN
     return [(int(low), int(high)) for low, high in rounded]

@@ -120,8 +120,8 @@ class ControlTable:
 
     def __init__(self) -> None:
         self._bytes = bytearray(TABLE_SIZE)
-        for name in REGISTERS:
-            self._put(name, REGISTERS[name].first)
+        for name, register in REGISTERS.items():
+            self._put(name, register.first)
         self._saved = bytes(self._bytes[:SAVED_UNTIL])
 
     def __getitem__(self, name: str) -> int:
@@ -153,8 +153,8 @@ class ControlTable:
 
     def power_on(self) -> None:
         """Be as after power has come: what was saved, and the first values of the rest."""
-        for name in REGISTERS:
-            self._put(name, REGISTERS[name].first)
+        for name, register in REGISTERS.items():
+            self._put(name, register.first)
         self._bytes[:SAVED_UNTIL] = self._saved
         self["Torque_Limit"] = self["Max_Torque_Limit"]
 

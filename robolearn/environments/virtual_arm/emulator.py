@@ -2,9 +2,9 @@
 
     python -m robolearn.environments.virtual_arm.emulator SETTINGS
 
-SETTINGS is JSON (`Settings`). It says ``ready``, or ``error: …``, on standard output and lives until
-its standard input is closed or its parent is gone; so it never outlives who started it. Orders come
-through a Unix socket, one line of JSON each.
+SETTINGS is JSON (`Settings`). It says ``ready``, or ``error: …``, on standard output and lives
+until its standard input is closed or its parent is gone; so it never outlives who started it.
+Orders come through a Unix socket, one line of JSON each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,6 @@ from robolearn.environments.virtual_arm.calibration import write_calibration
 from robolearn.environments.virtual_arm.faults import (
     AnswerLate,
     DropBytes,
-    Fault,
     FlipBits,
     FreezeCamera,
     LosePower,
@@ -45,35 +43,18 @@ from robolearn.environments.virtual_arm.hand import Path as HandPath
 from robolearn.environments.virtual_arm.model import JOINTS
 from robolearn.environments.virtual_arm.port import SerialPort
 from robolearn.environments.virtual_arm.servo import Servo
+from robolearn.environments.virtual_arm.settings import (
+    CALIBRATION,
+    CONTROL,
+    Settings,
+    clear_folder,
+)
 from robolearn.environments.virtual_arm.world import World
 from robolearn.errors import RobolearnError
 
-CONTROL = "control"
-CALIBRATION = "calibration"
 _SLEEPIEST = 0.25
 _GIVEN_UP = 0.1
 """Seconds that the physics may be behind before they are given up."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an emulator is started with.
-
-    Attributes:
-        folder: that is there and empty; ports, frames, calibration and the socket appear in it.
-        seed: of the cube's first place.
-        cameras: that are rendered.
-        height: of their images, pixels.
-        width: pixels.
-        fps: frames a second.
-    """
-
-    folder: str
-    seed: int
-    cameras: tuple[str, ...]
-    height: int
-    width: int
-    fps: int
 
 
 class Emulator:
@@ -161,10 +142,7 @@ class Emulator:
     def _state(self) -> dict[str, Any]:
         with self._world.lock:
             state = self._world.state()
-        return {
-            name: value.tolist() if isinstance(value, np.ndarray) else value
-            for name, value in dataclasses.asdict(state).items()
-        }
+        return state.to_json()
 
     def _follow(self, arm: str, times: list[float], joints: list[list[float]]) -> None:
         path = HandPath(np.array(times), np.array(joints).reshape(len(joints), -1))
@@ -280,21 +258,6 @@ def main() -> None:
         emulator.close()
         with contextlib.suppress(OSError):
             clear_folder(Path(settings.folder))
-
-
-def clear_folder(folder: Path) -> None:
-    """Remove what an emulator leaves in its folder, and the folder.
-
-    Raises:
-        OSError: there is something else in it.
-    """
-    calibration = folder / CALIBRATION
-    ours = [folder / "follower", folder / "leader", folder / CONTROL, *folder.glob("*.frames")]
-    for path in [*ours, calibration / "follower.json", calibration / "leader.json"]:
-        path.unlink(missing_ok=True)
-    if calibration.is_dir():
-        calibration.rmdir()
-    folder.rmdir()
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from robolearn.environments.virtual_arm.model import arm_model
 from robolearn.environments.virtual_arm.world import SHOULDER_X, WorldState
 from robolearn.episodes.frames import Array
 from robolearn.errors import MissingDependency, SimulationError
-
-if TYPE_CHECKING:
-    import mink
 
 _SOLVER = "daqp"
 _ITERATIONS = 300
@@ -98,8 +95,8 @@ class Picker:
             state: of the world; only the cube matters.
             manner: of this attempt.
             squeeze: rad by which the gripper is closed beyond touching.
-            compliance: (6,) rad/N m by which the driven arm gives way. A person sees how an arm sags
-                and leads higher; zeros where the hand holds the arm itself.
+            compliance: (6,) rad/N m by which the driven arm gives way. A person sees how an arm
+                sags and leads higher; zeros where the hand holds the arm itself.
 
         Raises:
             SimulationError: the cube is out of reach.
@@ -181,7 +178,14 @@ class Picker:
         data = mujoco.MjData(self._model)
         data.qpos[:] = joints
         mujoco.mj_forward(self._model, data)
-        return joints + compliance * data.qfrc_bias
+        led: Array = joints + compliance * data.qfrc_bias
+        return led
+
+
+def minimum_jerk(share: Array) -> Array:
+    """How far a hand is, 0 to 1, after a share of its time (Flash and Hogan 1985)."""
+    done: Array = share**3 * (10 + share * (6 * share - 15))
+    return done
 
 
 def _reached(error: Array, tilt: float) -> bool:
@@ -208,11 +212,11 @@ def _path(goals: list[Array], seconds: Array, stops: list[int], rest: float) -> 
     arrivals = np.concatenate([[0.0], np.cumsum(seconds)])
     count = int(np.ceil((arrivals[-1] + rest) * _SAMPLES)) + 1
     times = np.arange(count) / _SAMPLES
-    # Between two stops the clock itself runs along a minimum-jerk curve (Flash and Hogan 1985).
+    # Between two stops the clock itself starts and ends at rest.
     warped = np.full(count, arrivals[-1])
-    for first, last in zip(stops, stops[1:], strict=False):
+    for first, last in itertools.pairwise(stops):
         begin, end = arrivals[first], arrivals[last]
         inside = (times >= begin) & (times < end)
         share = (times[inside] - begin) / (end - begin)
-        warped[inside] = begin + (end - begin) * share**3 * (10 + share * (6 * share - 15))
+        warped[inside] = begin + (end - begin) * minimum_jerk(share)
     return Path(times, PchipInterpolator(arrivals, np.array(goals))(warped))

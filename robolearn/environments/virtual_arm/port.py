@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import select
 import struct
-import sys
-import termios
 import threading
 import time
 import tty
@@ -157,12 +156,8 @@ class SerialPort:
 
 def line_speed(terminal: int) -> int:
     """Bits a second that a terminal is set to; 0 where it is none that a servo knows."""
-    if sys.platform == "linux":
-        import fcntl
-
-        try:
-            settings = fcntl.ioctl(terminal, _TCGETS2, bytes(_TERMIOS2.size))
-        except OSError:
-            return 0
-        return int(_TERMIOS2.unpack(settings)[-1])
-    return int(termios.tcgetattr(terminal)[5])
+    try:
+        settings = fcntl.ioctl(terminal, _TCGETS2, bytes(_TERMIOS2.size))
+    except OSError:
+        return 0
+    return int(_TERMIOS2.unpack(settings)[-1])

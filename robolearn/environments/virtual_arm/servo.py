@@ -3,9 +3,9 @@
 The motor is that of the 12 V kind (45 turns a minute, 30 kg cm). Feetech publishes no control law;
 this one has the published figures and those that people have measured:
 
-- The drive is a duty, a share of the battery's voltage: ``P · 0.25/rad`` of the position error. A
-  servo with P = 32 that holds 1.04 N m was measured to be 20 to 30 steps off [1]. I and D are set so
-  that LeRobot's gains (16, 0, 32) give a damped arm.
+- The drive is a duty, a share of the supply's voltage: ``P · 0.25/rad`` of the position error. A
+  servo with P = 32 that holds 1.04 N m was measured to be 20 to 30 steps off [1]. I and D are set
+  so that LeRobot's gains (16, 0, 32) give a damped arm.
 - The back-EMF takes the whole stall torque away at the speed without load.
 - The goal is approached along a profile of limited acceleration and speed.
 
@@ -18,7 +18,6 @@ import math
 from dataclasses import dataclass
 
 from robolearn.environments.virtual_arm.control_table import (
-    REGISTERS,
     STEPS_PER_TURN,
     ControlTable,
 )
@@ -344,7 +343,7 @@ class Servo:
         self._error = error
 
     def _volts(self) -> float:
-        return _VOLTAGE - _RESISTANCE * abs(self._current * self._duty)
+        return _VOLTAGE - _RESISTANCE * abs(self._current)
 
     def _warm(self, period: float) -> None:
         if self._heat is not None:
@@ -376,12 +375,9 @@ class Servo:
 
 
 def _current(duty: float, velocity: float) -> float:
-    """Ampere, with the sign of the torque."""
-    current = _STALL_CURRENT * (duty - velocity / FREE_SPEED)
+    """Ampere from the supply, where it is measured, with the sign of the torque.
+
+    The bridge passes the motor's current on for the share of the time that is the duty.
+    """
+    current = abs(duty) * _STALL_CURRENT * (duty - velocity / FREE_SPEED)
     return max(-_STALL_CURRENT, min(_STALL_CURRENT, current))
-
-
-def register_span(name: str) -> tuple[int, int]:
-    """Address and size of a register."""
-    register = REGISTERS[name]
-    return register.address, register.size

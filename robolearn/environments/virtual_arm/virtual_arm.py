@@ -5,47 +5,36 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
+import platform
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Self
 
 from robolearn.environments.rendering import require_gl
-from robolearn.environments.virtual_arm.emulator import (
+from robolearn.environments.virtual_arm.faults import ArmName, Fault, fault_message
+from robolearn.environments.virtual_arm.model import CAMERAS
+from robolearn.environments.virtual_arm.orders import Orders
+from robolearn.environments.virtual_arm.remote_hand import RemoteHand
+from robolearn.environments.virtual_arm.settings import (
     CALIBRATION,
     CONTROL,
     Settings,
     clear_folder,
 )
-from robolearn.environments.virtual_arm.faults import ArmName, Fault, fault_message
-from robolearn.environments.virtual_arm.hand import Path as HandPath
-from robolearn.environments.virtual_arm.model import CAMERAS
-from robolearn.environments.virtual_arm.picking import Manner, Picker
 from robolearn.environments.virtual_arm.world import WorldState
-from robolearn.episodes.frames import Array
 from robolearn.errors import ConfigurationError, FolderInUse, MissingDependency, SimulationError
 
 if TYPE_CHECKING:
     from robolearn.environments.virtual_arm.config_virtual_camera import VirtualCameraConfig
 
 _ENDING = 5.0
-_POLL = 0.02
 _LONGEST_SOCKET_PATH = 100
-
-_LED_SQUEEZE = 0.05
-"""rad; at LeRobot's gains the follower's gripper then stays below what it takes for overload."""
-
-_HELD_SQUEEZE = 0.02
 
 
 class RunningArm:
@@ -65,14 +54,7 @@ class RunningArm:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.calibration_dir = folder / CALIBRATION
-        self._lock = threading.Lock()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.connect(str(folder / CONTROL))
-        except OSError as error:
-            self._socket.close()
-            raise SimulationError(f"{folder}: no virtual arm runs there ({error})") from error
-        self._lines = self._socket.makefile("rw", encoding="utf-8")
+        self._orders = Orders(folder)
 
     def __enter__(self) -> Self:
         return self
@@ -87,9 +69,7 @@ class RunningArm:
 
     def close(self) -> None:
         """Let go of it. May be called twice."""
-        with contextlib.suppress(OSError):
-            self._lines.close()
-        self._socket.close()
+        self._orders.close()
 
     @property
     def follower_port(self) -> str:
@@ -106,7 +86,7 @@ class RunningArm:
         """LeRobot's configuration of each camera, by name."""
         from robolearn.environments.virtual_arm.config_virtual_camera import VirtualCameraConfig
 
-        settings = self._order("settings")
+        settings = self._orders.give("settings")
         return {
             name: VirtualCameraConfig(
                 frames=self.folder / f"{name}.frames",
@@ -119,13 +99,11 @@ class RunningArm:
 
     def reset(self, seed: int) -> None:
         """Put the cube where the seed says; the arms stay as they are."""
-        self._order("reset", seed=seed)
+        self._orders.give("reset", seed=seed)
 
     def world(self) -> WorldState:
         """What an onlooker sees now."""
-        state = self._order("state")
-        time_ = state.pop("time")
-        return WorldState(time_, **{name: np.array(value) for name, value in state.items()})
+        return WorldState.from_json(self._orders.give("state"))
 
     @cached_property
     def hand(self) -> RemoteHand:
@@ -134,7 +112,7 @@ class RunningArm:
 
     def hand_on(self, arm: ArmName) -> RemoteHand:
         """A hand on an arm: on the follower, to drag it while its torque is off."""
-        return RemoteHand(self, arm)
+        return RemoteHand(self._orders, arm)
 
     def fault(self, fault: Fault) -> None:
         """Make something go wrong, until `repair`.
@@ -142,31 +120,16 @@ class RunningArm:
         Raises:
             ConfigurationError: a value of the fault does not fit.
         """
-        self._order("fault", **fault_message(fault))
+        self._orders.give("fault", **fault_message(fault))
 
     def repair(self) -> None:
         """Undo every fault: cables are plugged in, servos cool down. They stay limp that were."""
-        self._order("repair")
+        self._orders.give("repair")
 
     def pace(self) -> dict[str, float]:
-        """How the physics kept up, in seconds: ``physics`` done, ``given_up``, ``busy`` computing."""
-        pace: dict[str, float] = self._order("pace")
+        """How the physics kept up, in seconds: ``physics``, ``given_up``, and ``busy`` with it."""
+        pace: dict[str, float] = self._orders.give("pace")
         return pace
-
-    def _order(self, do: str, **values: Any) -> Any:
-        with self._lock:
-            try:
-                self._lines.write(json.dumps({"do": do, **values}) + "\n")
-                self._lines.flush()
-                line = self._lines.readline()
-            except (OSError, ValueError) as error:
-                raise SimulationError(f"the virtual arm is gone ({error})") from error
-        if not line:
-            raise SimulationError("the virtual arm is gone")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise SimulationError(f"the virtual arm refuses {do!r}: {answer['error']}")
-        return answer["result"]
 
 
 class VirtualArm(RunningArm):
@@ -236,83 +199,6 @@ class VirtualArm(RunningArm):
                 clear_folder(self.folder)
 
 
-class RemoteHand:
-    """A hand on one arm of a virtual arm that runs in another process.
-
-    Args:
-        arm: that runs.
-        name: ``leader`` or ``follower``.
-    """
-
-    def __init__(self, arm: RunningArm, name: ArmName) -> None:
-        self._arm = arm
-        self._name = name
-
-    def follow(self, path: HandPath) -> None:
-        """Take hold, lead the arm along a path, and hold it at its end."""
-        self._arm._order(
-            "follow", arm=self._name, times=path.times.tolist(), joints=path.joints.tolist()
-        )
-
-    def go_to(self, joints: Array, seconds: float) -> None:
-        """Lead the arm to (6,) joints, rad, in so many seconds."""
-        start = self.joints()
-        share = np.linspace(0.0, 1.0, max(int(seconds * 50), 2))
-        smooth = share**3 * (10 + share * (6 * share - 15))
-        path = start + smooth[:, None] * (np.asarray(joints, float) - start)
-        self.follow(HandPath(share * seconds, path))
-
-    def pick(self, seed: int | None = None) -> HandPath:
-        """Pick the cube up, wherever it lies.
-
-        Args:
-            seed: of how a person varies; without one, as it is ordinarily done.
-
-        Returns:
-            The path that the hand is following now; `wait` waits for its end.
-
-        Raises:
-            SimulationError: the cube is out of reach.
-            MissingDependency: mink is not installed.
-        """
-        state = self._arm.world()
-        manner = Manner() if seed is None else Manner.drawn(seed)
-        held = self._name == "follower"
-        compliance = np.zeros(6) if held else np.array(self._arm._order("compliance"))
-        squeeze = _HELD_SQUEEZE if held else _LED_SQUEEZE
-        path = _picker().path(self.joints(), state, manner, squeeze, compliance)
-        self.follow(path)
-        return path
-
-    def joints(self) -> Array:
-        """(6,) rad where the arm is."""
-        state = self._arm.world()
-        return state.leader if self._name == "leader" else state.follower
-
-    def release(self) -> None:
-        """Let go."""
-        self._arm._order("release", arm=self._name)
-
-    @property
-    def moving(self) -> bool:
-        """Whether it is still under way."""
-        return bool(self._arm._order("moving", arm=self._name))
-
-    def wait(self) -> None:
-        """Until the path is at its end."""
-        while self.moving:
-            time.sleep(_POLL)
-
-
-_pickers: list[Picker] = []
-
-
-def _picker() -> Picker:
-    if not _pickers:
-        _pickers.append(Picker())
-    return _pickers[0]
-
-
 def _check(seed: int, cameras: Sequence[str], height: int, width: int, fps: int) -> None:
     for camera in cameras:
         if camera not in CAMERAS:
@@ -327,9 +213,9 @@ def _check(seed: int, cameras: Sequence[str], height: int, width: int, fps: int)
     ):
         if not low <= value <= high:
             raise ConfigurationError(f"{name}: must be {low} to {high} (it is {value})")
-    if not hasattr(os, "openpty"):
+    if platform.system() != "Linux":
         raise MissingDependency(
-            "the virtual arm needs pseudo-terminals, which this operating system does not have"
+            "the virtual arm needs Linux, whose pseudo-terminals can be set to the servos' speed"
         )
     if cameras:
         require_gl()
@@ -357,7 +243,7 @@ def _take_over(folder: Path) -> None:
     if not (folder / CONTROL).is_socket():
         raise in_use
     try:
-        RunningArm(folder).close()
+        Orders(folder).close()
     except SimulationError:
         try:
             clear_folder(folder)
@@ -385,6 +271,6 @@ def _started(settings: Settings) -> subprocess.Popen[str]:
     line = process.stdout.readline().strip()
     if line == "ready":
         return process
-    process.communicate()
+    process.communicate()  # it has ended, or is about to
     reason = line.removeprefix("error: ") or f"exit status {process.returncode}"
     raise SimulationError(f"the virtual arm does not start: {reason}")

@@ -30,6 +30,8 @@ class VirtualCamera(Camera):  # type: ignore[misc]  # LeRobot's are untyped
 
     def __init__(self, config: VirtualCameraConfig) -> None:
         super().__init__(config)
+        self.height: int | None = config.height
+        self.width: int | None = config.width
         self.config = config
         self.latest_timestamp: float | None = None
         self._reader: FrameReader | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,6 +67,19 @@ class WorldState:
     def lifted(self) -> bool:
         """Whether the cube is well above the table."""
         return self.cube_height >= LIFTED
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is sent to another process."""
+        return {
+            name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in vars(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> WorldState:
+        """As `to_json` wrote it."""
+        arrays = {name: np.array(value) for name, value in values.items() if name != "time"}
+        return cls(time=values["time"], **arrays)
 
 
 class Arm:
@@ -172,7 +186,8 @@ class World:
 
     def positions(self) -> Array:
         """All positions of the physics, for drawing."""
-        return self._data.qpos.copy()
+        positions: Array = self._data.qpos.copy()
+        return positions
 
     def state(self) -> WorldState:
         """What an onlooker sees now."""
