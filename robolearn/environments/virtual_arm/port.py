@@ -138,20 +138,19 @@ class SerialPort:
                 arrived += self.line.carried(answer.data)
             if not arrived:
                 continue
-            due += self.line.late
-            left = due - time.perf_counter()
-            if left > _SHORTEST_SLEEP and self._sleep(left):
+            if self._pulled_out_before(due):
                 return
             with contextlib.suppress(OSError):  # full, as nobody reads
                 os.write(master, arrived)
 
-    def _sleep(self, seconds: float) -> bool:
-        """Wait; True where the cable was pulled out meanwhile."""
-        if seconds < _PATIENCE:
-            time.sleep(seconds)
-            return False
-        ready, _, _ = select.select([self._wake], [], [], seconds)
-        return bool(ready)
+    def _pulled_out_before(self, due: float) -> bool:
+        """Wait until an answer is due; True where the cable is pulled out meanwhile."""
+        while (left := due + self.line.late - time.perf_counter()) > _SHORTEST_SLEEP:
+            if left < _PATIENCE:
+                time.sleep(left)
+            elif select.select([self._wake], [], [], _PATIENCE)[0]:
+                return True
+        return False
 
 
 def line_speed(terminal: int) -> int:

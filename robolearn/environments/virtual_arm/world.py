@@ -37,7 +37,8 @@ _SETTLING = 2.0
 _STEPS = 2
 """Of the physics for one of the servos' loop."""
 
-_BLOCKED_FRICTION = 100.0
+_BLOCKED = 1000.0
+"""N m s/rad that keep a joint from turning."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,6 @@ class Arm:
         positions: where its joints are in the physics' positions.
         velocities: and in its velocities.
         ranges: (6, 2) rad.
-        friction: (6,) N m of the gears.
         damping: (6,) N m s/rad without a driven motor.
     """
 
@@ -103,7 +103,6 @@ class Arm:
         self.positions = np.array([int(joint.qposadr[0]) for joint in joints])
         self.velocities = np.array([int(joint.dofadr[0]) for joint in joints])
         self.ranges = ranges
-        self.friction = model.dof_frictionloss[self.velocities].copy()
         self.damping = model.dof_damping[self.velocities].copy()
 
 
@@ -144,13 +143,12 @@ class World:
         data = self._data
         for arm in self.arms.values():
             joints, velocities = data.qpos[arm.positions], data.qvel[arm.velocities]
-            torques, damping, friction = [], [], []
+            torques, damping = [], []
             for servo, angle, velocity in zip(
                 arm.servos, joints.tolist(), velocities.tolist(), strict=True
             ):
                 torques.append(servo.drive(angle, velocity, self.period))
-                damping.append(BACK_EMF if servo.driven else 0.0)
-                friction.append(_BLOCKED_FRICTION if servo.blocked else 0.0)
+                damping.append(_BLOCKED if servo.blocked else BACK_EMF * servo.driven)
             data.qfrc_applied[arm.velocities] = torques
             if arm.hand.holds:
                 weight = data.qfrc_bias[arm.velocities]
@@ -158,7 +156,6 @@ class World:
                     joints, velocities, weight, data.time
                 )
             self.model.dof_damping[arm.velocities] = arm.damping + damping
-            self.model.dof_frictionloss[arm.velocities] = arm.friction + friction
         mujoco.mj_step(self.model, data, _STEPS)
 
     def reset(self, seed: int) -> None:

@@ -265,7 +265,9 @@ def bus() -> Bus:
     return Bus(servos)
 
 
-def answers(bus: Bus, id_: int, instruction: int, *parameters: int, speed: int = SPEED) -> list[bytes]:
+def answers(
+    bus: Bus, id_: int, instruction: int, *parameters: int, speed: int = SPEED
+) -> list[bytes]:
     return [each.data for each in bus.answers(Packet(id_, instruction, bytes(parameters)), speed)]
 
 
@@ -327,7 +329,9 @@ def test_another_speed_is_noise(bus: Bus) -> None:
         (Instruction.SYNC_WRITE, (42, 2, 1)),
     ],
 )
-def test_malformed_instructions_are_ignored(bus: Bus, instruction: int, parameters: tuple[int, ...]) -> None:
+def test_malformed_instructions_are_ignored(
+    bus: Bus, instruction: int, parameters: tuple[int, ...]
+) -> None:
     assert answers(bus, BROADCAST, instruction, *parameters) == []
     assert answers(bus, 1, instruction, *parameters) == []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,41 +33,43 @@ def test_known_packets() -> None:
     assert instruction_bytes(Packet(1, Instruction.PING, b"")) == PING
     assert instruction_bytes(Packet(1, Instruction.READ, bytes((56, 2)))) == READ_POSITION
     # From Feetech's manual: the answer to the latter at 1000 steps.
-    assert status_bytes(1, 0, (1000).to_bytes(2, "little")) == bytes.fromhex("ff ff 01 04 00 e8 03 0f")
+    assert status_bytes(1, 0, (1000).to_bytes(2, "little")) == bytes.fromhex(
+        "ff ff 01 04 00 e8 03 0f"
+    )
 
 
 def test_sdk_builds_the_same_packets() -> None:
     sdk = pytest.importorskip("scservo_sdk")
 
-    class Wire:
-        is_using = False
-        sent = b""
+    sent: list[bytes] = []
 
-        def clearPort(self) -> None: ...
+    def write_port(packet: list[int]) -> int:
+        sent.append(bytes(packet))
+        return len(packet)
 
-        def writePort(self, packet: list[int]) -> int:
-            self.sent = bytes(packet)
-            return len(packet)
-
-        def setPacketTimeout(self, length: float) -> None: ...
-
-    wire, handler = Wire(), sdk.PacketHandler(0)
+    wire = SimpleNamespace(
+        is_using=False,
+        clearPort=lambda: None,
+        writePort=write_port,
+        setPacketTimeout=lambda length: None,
+    )
+    handler = sdk.PacketHandler(0)
     handler.readTx(wire, 3, 56, 2)
-    assert wire.sent == instruction_bytes(Packet(3, Instruction.READ, bytes((56, 2))))
+    assert sent[-1] == instruction_bytes(Packet(3, Instruction.READ, bytes((56, 2))))
     wire.is_using = False
     handler.writeTxOnly(wire, 3, 42, 2, [0x34, 0x02])
-    assert wire.sent == instruction_bytes(Packet(3, Instruction.WRITE, bytes((42, 0x34, 0x02))))
+    assert sent[-1] == instruction_bytes(Packet(3, Instruction.WRITE, bytes((42, 0x34, 0x02))))
     wire.is_using = False
     handler.regWriteTxOnly(wire, 3, 42, 2, [0x34, 0x02])
-    assert wire.sent == instruction_bytes(Packet(3, Instruction.REG_WRITE, bytes((42, 0x34, 0x02))))
+    assert sent[-1] == instruction_bytes(Packet(3, Instruction.REG_WRITE, bytes((42, 0x34, 0x02))))
     wire.is_using = False
     handler.syncReadTx(wire, 56, 2, [1, 2, 3], 3)
-    assert wire.sent == instruction_bytes(
+    assert sent[-1] == instruction_bytes(
         Packet(BROADCAST, Instruction.SYNC_READ, bytes((56, 2, 1, 2, 3)))
     )
     wire.is_using = False
     handler.syncWriteTxOnly(wire, 42, 2, [1, 0, 8, 2, 1, 8], 6)
-    assert wire.sent == instruction_bytes(
+    assert sent[-1] == instruction_bytes(
         Packet(BROADCAST, Instruction.SYNC_WRITE, bytes((42, 2, 1, 0, 8, 2, 1, 8)))
     )
 
@@ -86,7 +90,13 @@ def test_packets_arrive_in_any_pieces(sent: list[Packet], data: st.DataObject) -
 def test_noise_raises_nothing(noise: bytes) -> None:
     decoder = Decoder()
     for packet in decoder.feed(noise):
-        assert checksum(bytes((packet.id, len(packet.parameters) + 2, packet.instruction)) + packet.parameters) >= 0
+        assert (
+            checksum(
+                bytes((packet.id, len(packet.parameters) + 2, packet.instruction))
+                + packet.parameters
+            )
+            >= 0
+        )
     decoder.forget()
     assert list(decoder.feed(PING)) == [Packet(1, Instruction.PING, b"")]
 
@@ -94,7 +104,9 @@ def test_noise_raises_nothing(noise: bytes) -> None:
 def test_damaged_packet_is_dropped_and_the_next_found() -> None:
     decoder = Decoder()
     wrong = PING[:-1] + b"\x00"
-    assert list(decoder.feed(wrong + READ_POSITION)) == [Packet(1, Instruction.READ, bytes((56, 2)))]
+    assert list(decoder.feed(wrong + READ_POSITION)) == [
+        Packet(1, Instruction.READ, bytes((56, 2)))
+    ]
     assert decoder.damaged == 1
 
 
