@@ -220,8 +220,9 @@ class Servo:
         return 1 / (settings.p * STALL_TORQUE)
 
     def heat(self, temperature: float | None) -> None:
-        """Hold the temperature at a value, in °C; None lets it cool down."""
+        """Hold the temperature at a value, in °C; with None it is cold again, and its own."""
         self._heat = temperature
+        self.temperature = _AMBIENT if temperature is None else temperature
 
     def lose_power(self) -> None:
         """Go limp and mute."""

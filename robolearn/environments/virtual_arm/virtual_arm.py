@@ -123,7 +123,7 @@ class RunningArm:
         self._orders.give("fault", **fault_message(fault))
 
     def repair(self) -> None:
-        """Undo every fault: cables are plugged in, servos cool down. They stay limp that were."""
+        """Undo every fault: cables are plugged in, servos are cold. Who went limp stays so."""
         self._orders.give("repair")
 
     def pace(self) -> dict[str, float]:
