@@ -113,6 +113,8 @@ def test_same_orders_same_motion() -> None:
 @pytest.mark.parametrize("joint", range(6))
 def test_blocked_joint_stays_and_the_others_move(world: World, joint: int) -> None:
     engage(world)
+    command(world, np.array([0.0, -0.9, 0.9, 0.9, 0.0, 0.3]))  # off the table
+    run(world, 1.5)
     before = world.state().follower
     world.arms["follower"].servos[joint].blocked = True
     goal = before + np.array([0.4, 0.4, -0.4, -0.4, 0.4, 0.4])
