@@ -112,7 +112,8 @@ class Limiter:
         self.reset(np.clip(np.zeros(size), limits.low, limits.high))
         self.limit(self.position.copy())
         self.blend(self.position.copy(), 1.0)
-        self.candidate_path()  # all is compiled now
+        self.candidate_path()
+        self.brake()  # all is compiled now
         self.reset(self.position.copy())
 
     @property

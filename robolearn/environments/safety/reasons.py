@@ -46,7 +46,8 @@ _TEXTS = {
 
 REASONS: tuple[Reason, ...] = tuple(Reason)
 
-SAFETY_FEATURE = Feature("uint8", (len(REASONS),), tuple(str(reason.name).lower() for reason in REASONS))
+_NAMES = tuple(str(reason.name).lower() for reason in REASONS)
+SAFETY_FEATURE = Feature("uint8", (len(REASONS),), _NAMES)
 """``observation.safety``: 1 for each reason why the action that led here was changed."""
 
 

@@ -36,6 +36,7 @@ class Supervisor:
     def __init__(self, limits: JointLimits, dt: float, geometry: Geometry | None = None) -> None:
         self._limiter = Limiter(limits, dt)
         self._geometry = geometry
+        self._asked = np.zeros(len(limits.low))
         self.counts: Counter[Reason] = Counter()
         self.steps = 0
 
@@ -71,7 +72,8 @@ class Supervisor:
         Returns:
             (J,) to be sent, and bits of `Reason` if that is not what was asked.
         """
-        asked = np.ascontiguousarray(asked, np.float64)  # as it was compiled for
+        self._asked[:] = asked
+        asked = self._asked  # of the kind that it was compiled for
         if not np.isfinite(asked).all():
             return self.brake(Reason.NOT_FINITE)
         reasons = self._limiter.limit(asked)
