@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from robolearn.environments.arms.profile import Device
-from robolearn.errors import ArmError, MissingDependency, ShelfError
+from robolearn.errors import ArmError, MissingDependency, RobolearnError, ShelfError
 
 _OWN = "robolearn.environments.arms.drivers"
 _NEEDED = "real arms need LeRobot's drivers: pip install 'robolearn[real]'"
@@ -113,9 +113,15 @@ def _try_to_import(module: str) -> None:
 def _made(make: Any, config: Any, device: Device) -> Any:
     try:
         return make(config)
-    except ImportError as error:
-        raise MissingDependency(f"{device.type}: {_one_line(error)} ({_NEEDED})") from error
-    except Exception as error:  # drivers raise what they like
+    except Exception as error:  # drivers raise what they like, and LeRobot something else for it
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, RobolearnError):
+                raise cause from error
+            if isinstance(cause, ImportError):
+                text = f"{device.type}: {_one_line(cause)} ({_NEEDED})"
+                raise MissingDependency(text) from error
+            cause = cause.__cause__
         raise ArmError(f"{device.type} cannot be made: {_one_line(error)}") from error
 
 

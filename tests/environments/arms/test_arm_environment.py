@@ -225,8 +225,12 @@ def test_the_process_that_holds_the_arm_is_killed(make: Make) -> None:
     assert environment.process is not None
     os.kill(environment.process, signal.SIGKILL)
     with pytest.raises(ArmError, match="the process that holds the arm has ended with -9"):
-        for _ in range(5):
-            environment.act(environment.sent)
+        _act_often(environment)
+
+
+def _act_often(environment: LeRobotEnvironment) -> None:
+    for _ in range(5):
+        environment.act(environment.sent)
 
 
 def test_one_program_at_a_time(make: Make) -> None:
@@ -242,8 +246,7 @@ def test_a_box_holds_through_the_whole_chain(make: Make, tmp_path: Path) -> None
     for _ in range(60):
         environment.act(np.deg2rad([20, 99, 99, 10]))
     assert environment.changed[Reason.WORKSPACE]
-    x, y, z = _tool(environment.joints)
-    assert z >= 0.2 - 1e-6
+    assert _tool(environment.joints)[2] >= 0.2 - 1e-6
 
 
 def _tool(joints: np.ndarray) -> np.ndarray:
@@ -384,7 +387,7 @@ def test_an_arm_without_calibration(make: Make, tmp_path: Path) -> None:
 
 def test_an_arm_that_stands_where_it_cannot(make: Make, tmp_path: Path) -> None:
     robot = options(tmp_path, start={"elbow.pos": 170.0})
-    with pytest.raises(ArmError, match="elbow.pos is at 170 degrees, far outside of its limits"):
+    with pytest.raises(ArmError, match=r"elbow.pos is at 170 degrees, far outside of its limits"):
         make(paper.profile(tmp_path, robot=robot))
     assert len(paper.sent(tmp_path)[1]) == 0
 
@@ -392,7 +395,8 @@ def test_an_arm_that_stands_where_it_cannot(make: Make, tmp_path: Path) -> None:
 def test_a_port_that_another_program_has_open(make: Make, tmp_path: Path) -> None:
     _, terminal = os.openpty()
     name = os.ttyname(terminal)
-    program = subprocess.Popen(["sleep", "60"], stdin=open(name, "rb"))  # noqa: SIM115
+    with Path(name).open("rb") as port:
+        program = subprocess.Popen(["sleep", "60"], stdin=port)
     os.close(terminal)
     try:
         with pytest.raises(ArmError, match=rf"the port {name} is in use by .*\(process"):

@@ -15,6 +15,7 @@ import numpy as np
 from lerobot.cameras import Camera
 from lerobot.robots import Robot
 from lerobot.teleoperators import Teleoperator
+
 from lerobot_robot_paper.config_paper import (
     PaperCameraConfig,
     PaperLeaderConfig,
