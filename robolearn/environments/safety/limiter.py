@@ -145,7 +145,7 @@ class Limiter:
         Raises:
             ValueError: it is not finite.
         """
-        position = np.asarray(position, np.float64)
+        position = np.array(position, np.float64)  # it may be the array that is cleared below
         if position.shape != self.position.shape or not np.isfinite(position).all():
             raise ValueError(f"joints cannot be at {position}")
         self._state[:] = 0.0

@@ -143,6 +143,14 @@ def test_braking_ends_at_rest(limiter: Limiter) -> None:
     assert steps * DT < seconds
 
 
+def test_it_begins_anew_where_it_is(limiter: Limiter) -> None:
+    drive(limiter, np.tile([0.8, 0.04], (9, 1)), np.array([-0.8, 0.01]))
+    there = limiter.position.copy()
+    limiter.reset(limiter.position)
+    np.testing.assert_array_equal(limiter.position, there)
+    assert limiter.at_rest
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
