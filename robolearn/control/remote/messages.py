@@ -29,7 +29,7 @@ def unpacked(message: bytes) -> dict[str, Any]:
         PolicyError: it is anything else. What comes over a network may be hostile.
     """
     try:
-        content = msgpack.unpackb(message, object_hook=_as_array, max_buffer_size=MOST_BYTES)
+        content = msgpack.unpackb(message, object_hook=_as_array)
     except Exception as error:  # msgpack, NumPy and the hook raise what they come across
         raise PolicyError(f"an unreadable message: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
