@@ -30,7 +30,7 @@ from robolearn.environments.safety.reasons import Reason
 from robolearn.environments.safety.supervisor import Supervisor
 
 RESULTS = Path(__file__).parent / "results"
-STEPS = 60
+STEPS = 30
 SHARED_LIMITS = 100
 """Sequences with one set of limits: making a supervisor takes longer than a sequence."""
 

@@ -15,7 +15,6 @@ from robolearn.cli.main import run
 from robolearn.episodes.formats import open_dataset
 
 
-
 @pytest.fixture(autouse=True)
 def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROBOLEARN_TOKEN", raising=False)
@@ -47,7 +46,18 @@ def test_recorded_by_the_leader_learnt_and_deployed(
     np.testing.assert_allclose(episode.observations["observation.state"][0], episode.actions[0])
     assert not episode.observations["observation.safety"].any()
     assert episode.agent == "leader"
-    train = ["train", str(demos), "--to", str(learnt), "--steps", "3", "--batch", "8", "--policy.memory.hidden", "8"]
+    train = [
+        "train",
+        str(demos),
+        "--to",
+        str(learnt),
+        "--steps",
+        "3",
+        "--batch",
+        "8",
+        "--policy.memory.hidden",
+        "8",
+    ]
     assert run(train) == 0, said(capsys)
     capsys.readouterr()
     deploy = ["deploy", str(learnt), "--on", str(arm)]

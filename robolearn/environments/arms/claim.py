@@ -17,6 +17,9 @@ from robolearn.errors import ArmError
 
 _ADDRESSES = re.compile(r"(^|_)(port|ip|host|hostname|address|remote_ip|robot_ip)$")
 
+_TERMINALS = Path("/dev/pts")
+_MASTERS = {Path("/dev/ptmx"), Path("/dev/pts/ptmx")}
+
 
 def addresses(options: Mapping[str, Any]) -> list[str]:
     """Ports and network addresses among a driver's options, those of its parts included."""
@@ -46,13 +49,17 @@ def claimed_ports(options: Mapping[str, Any]) -> Iterator[None]:
 
 
 def users_of(port: Path) -> list[str]:
-    """Processes that have a port open, as far as this user may see them (on Linux)."""
+    """Processes that have a port open, as far as this user may see them (on Linux).
+
+    Of a pseudo-terminal the other end is no user: it is what is being talked with.
+    """
     found = []
     real = port.resolve()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            links = (entry.readlink() for entry in (folder / "fd").iterdir())
-            if folder.name != str(os.getpid()) and real in links:
+            links = {entry.readlink() for entry in (folder / "fd").iterdir()}
+            is_other_end = real.parent == _TERMINALS and not _MASTERS.isdisjoint(links)
+            if folder.name != str(os.getpid()) and real in links and not is_other_end:
                 name = (folder / "comm").read_text(encoding="utf-8", errors="replace").strip()
                 found.append(f"{name} (process {folder.name})")
     return found

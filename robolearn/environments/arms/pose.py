@@ -17,6 +17,8 @@ from robolearn.errors import MissingDependency, ShelfError
 _ITERATIONS = 20
 _NEAR = (1e-4, 1e-3)
 """m and rad from the wanted pose at which it counts as reached."""
+_OF_ROTATION = 0.02
+"""m that a rad of the wrong orientation counts: an arm of few joints rather gets to the place."""
 _DAMPING = 1e-3
 _SOLVER = "daqp"
 
@@ -66,13 +68,15 @@ class PoseControl:
             profile.model.tool,
             "site" if is_site else "body",
             position_cost=1.0,
-            orientation_cost=0.3,
+            orientation_cost=_OF_ROTATION,
             lm_damping=_DAMPING,
         )
         self._limits = [mink.ConfigurationLimit(model)]
         self._still = mink.DampingTask(model, cost=_DAMPING)
         self._turn = Rotation.from_rotvec(profile.pose.turn)
         self._base = np.array(profile.pose.base)
+        home = profile.si("home")
+        self.target(np.zeros(7), home, home)  # the first time takes long, and an arm would wait
 
     @property
     def action(self) -> ActionFeature:
