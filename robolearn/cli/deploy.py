@@ -79,8 +79,9 @@ class Deploy(Command):
             agent = self._agent(arm, context_of(arm), held)
             leader = self._leader(arm, held)
             environment = LeRobotEnvironment(arm, moves=not self.dry_run)
-            held.callback(environment.close)
             person = Person(environment)
+            keys = held.enter_context(person.keys())  # which stop it on its way home, too
+            held.callback(environment.close)
             if leader is not None:
                 agent = _with_takeover(agent, leader.pose, person)
             self._introduce(arm)
@@ -91,6 +92,8 @@ class Deploy(Command):
                     "the policy takes longer than a control step: actions will come late. "
                     "robolearn serve decides ahead while the arm goes on"
                 )
+            if keys.listening:
+                self.console.say("Space or Escape: halt   Enter: end the episode   s, f: judge it")
             return self._drive(environment, agent, person)
 
     def _drive(self, environment: Any, agent: Agent, person: Person) -> int:
@@ -101,9 +104,6 @@ class Deploy(Command):
         done: list[Driven] = []
         with contextlib.ExitStack() as held:
             writer = None if self.to is None else held.enter_context(FolderWriter(self.to))
-            keys = held.enter_context(person.keys())
-            if keys.listening:
-                self.console.say("Space or Escape: halt   Enter: end the episode   s, f: judge it")
             try:
                 for driven in drive(
                     environment,

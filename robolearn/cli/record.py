@@ -176,13 +176,13 @@ class Record(Command):
             leader = TeleoperatorAgent(arm)
             held.callback(leader.close)
             environment = LeRobotEnvironment(arm)
+            person = Person(environment)
+            keys = held.enter_context(person.keys())  # which stop it on its way home, too
             held.callback(environment.close)
             environment.start = leader.pose
             writer = held.enter_context(FolderWriter(self.to))
             self._tell_of_episodes_in_flight(writer)
             self.console.say(str(measure(environment)))
-            person = Person(environment)
-            keys = held.enter_context(person.keys())
             if keys.listening:
                 self.console.say("Space or Escape: halt   Enter: end the episode   s, f: judge it")
             labels = Labels(operator=self.operator, notes=self.notes)

@@ -11,7 +11,8 @@ from robolearn.agents.agent import Agent
 from robolearn.control.keys import ESCAPE, Keys
 from robolearn.control.loop import Observer, run_episode
 from robolearn.environments.arms.environment import LeRobotEnvironment
-from robolearn.episodes.formats.folder import FolderWriter
+from robolearn.episodes.episode import require_same_features
+from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome, Step
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import Labels
@@ -146,9 +147,13 @@ def drive(
 
     Raises:
         ArmError: the arm cannot go on.
+        FeatureMismatch: its episodes do not fit the others of the dataset.
         Exception: whatever the agent raises; the arm is halted first, and what was recorded is
             kept in a journal.
     """
+    if writer is not None and len(writer):
+        recorded = FolderDataset(writer.path).context
+        require_same_features(recorded, environment.context, writer.path)
     for number in range(1, episodes + 1):
         if person.stopped:
             return
@@ -248,8 +253,8 @@ def measure(environment: LeRobotEnvironment, agent: Agent | None = None) -> Late
     if agent is not None:
         times = []
         observation = environment.observe()
-        agent.reset(0)
         for _ in range(_MEASURED):
+            agent.reset(0)  # so that it decides anew each time
             began = time.monotonic()
             agent.act(observation)
             times.append(time.monotonic() - began)

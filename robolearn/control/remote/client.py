@@ -93,15 +93,6 @@ class RemotePolicy(Agent):
         self._step += 1
         return action
 
-    def measure(self, observation: Observation) -> float:
-        """Seconds from an observation to its answer, of a policy that has seen one before."""
-        self.reset(0)
-        self.act(observation)
-        self.reset(0)
-        began = time.monotonic()
-        self.act(observation)
-        return time.monotonic() - began
-
     def close(self) -> None:
         """Ask no more. May be called twice."""
         if self._socket is not None:

@@ -185,6 +185,8 @@ class ArmLink:
             return unpacked(self._channel.recv_bytes())
         except (EOFError, OSError) as error:
             raise ArmError(self._epitaph()) from error
+        except (ValueError, KeyError, TypeError) as error:  # Ctrl-C came within a message
+            raise ArmError("what the process that holds the arm says is cut in two") from error
 
     def _epitaph(self) -> str:
         self._process.join(1.0)
