@@ -43,7 +43,7 @@ def examine(topics: Sequence[str] = (), *, connect: bool = False) -> Iterator[Fi
     for topic in dict.fromkeys(topics or TOPICS):
         for check in _checks(topic, connect=connect):
             for finding in _run(check):
-                asked = bool(topics) and finding.status == "missing"
+                asked = bool(topics) and topic in TOPICS and finding.status == "missing"
                 yield (
                     Finding(finding.name, "error", finding.found, finding.advice)
                     if asked

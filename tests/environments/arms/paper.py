@@ -94,7 +94,8 @@ def camera(folder: Path) -> dict[str, Any]:
 
 
 def leader(folder: Path) -> dict[str, Any]:
-    return {"device": {"type": "paper_leader", "options": {"folder": str(folder), "id": "hand"}}}
+    options = {"folder": str(folder), "id": "hand"}
+    return {"device": {"type": "paper_leader", "calibrated": False, "options": options}}
 
 
 def write(folder: Path, content: dict[str, Any]) -> Path:

@@ -127,7 +127,7 @@ class PaperCamera(Camera):
 
 
 class PaperLeader(Teleoperator):
-    """Its joints are where the file ``hand`` says."""
+    """Its joints are where the file ``hand`` says, and sway about there by two degrees."""
 
     config_class = PaperLeaderConfig
     name = "paper_leader"
@@ -164,7 +164,8 @@ class PaperLeader(Teleoperator):
     def get_action(self) -> dict[str, Any]:
         path = self.config.folder / "hand"
         values = json.loads(path.read_text()) if path.is_file() else [0.0] * len(JOINTS)
-        return dict(zip(JOINTS, values, strict=True))
+        sway = 2.0 * np.sin(np.pi * time.monotonic())
+        return {name: value + sway for name, value in zip(JOINTS, values, strict=True)}
 
     def send_feedback(self, feedback: dict[str, Any]) -> None: ...
 
