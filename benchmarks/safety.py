@@ -16,6 +16,7 @@ import platform
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import mujoco
@@ -23,6 +24,7 @@ import numpy as np
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from robolearn.environments.safety.geometry import Geometry, JointMap, Workspace
 from robolearn.environments.safety.limiter import JointLimits
@@ -88,7 +90,7 @@ def out_of_bounds(sent: np.ndarray, limits: JointLimits, dt: float) -> dict[str,
     }
 
 
-def sequences(count: int, seed: int) -> dict[str, object]:
+def sequences(count: int, seed: int) -> dict[str, Any]:
     """Many sequences on joints alone."""
     generator = np.random.default_rng(seed)
     worst: Counter[str] = Counter()
@@ -174,6 +176,27 @@ def costs(seed: int, steps: int) -> tuple[dict[str, object], dict[str, np.ndarra
     return summary, taken
 
 
+def draw(bounds: dict[str, Any], taken: dict[str, np.ndarray]) -> None:
+    """The plot."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
+    shares = bounds["greatest share of a limit"]
+    left.barh(list(shares), list(shares.values()), color="#4477aa")
+    left.axvline(1, color="#cc3311", linestyle="--", label="limit")
+    left.set(xlabel="greatest share of the limit that was sent", xlim=(0, 1.1))
+    left.set_title(f"{bounds['sequences']:,} random sequences, {bounds['steps']:,} steps")
+    left.legend(loc="lower left")
+    for kind, times in taken.items():
+        shares_above = 1 - np.arange(len(times)) / len(times)
+        right.loglog(np.sort(times), shares_above, label=kind)
+    right.axvline(0.2, color="#cc3311", linestyle="--", label="0.2 ms")
+    right.axhline(0.01, color="0.7", linewidth=0.8)
+    right.set_xticks([0.03, 0.05, 0.1, 0.2, 0.4], ["0.03", "0.05", "0.1", "0.2", "0.4"])
+    right.xaxis.set_minor_formatter(NullFormatter())
+    right.set(xlabel="ms", ylabel="share of steps that take longer", title="cost of a step")
+    right.legend()
+    figure.savefig(RESULTS / "safety.png", dpi=120)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sequences", type=int, default=100_000)
@@ -194,21 +217,7 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "safety.json").write_text(json.dumps(result, indent=2) + "\n")
     print(json.dumps(result, indent=2))
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), layout="constrained")
-    shares = bounds["greatest share of a limit"]
-    left.barh(list(shares), list(shares.values()), color="#4477aa")
-    left.axvline(1, color="#cc3311", linestyle="--", label="limit")
-    left.set(xlabel="greatest share of the limit that was sent", xlim=(0, 1.1))
-    left.set_title(f"{bounds['sequences']:,} random sequences, {bounds['steps']:,} steps")
-    left.legend(loc="lower left")
-    for kind, times in taken.items():
-        shares_above = 1 - np.arange(len(times)) / len(times)
-        right.loglog(np.sort(times), shares_above, label=kind)
-    right.axvline(0.2, color="#cc3311", linestyle="--", label="0.2 ms")
-    right.axhline(0.01, color="0.7", linewidth=0.8)
-    right.set(xlabel="ms", ylabel="share of steps that take longer", title="cost of a step")
-    right.legend()
-    figure.savefig(RESULTS / "safety.png", dpi=120)
+    draw(bounds, taken)
 
 
 if __name__ == "__main__":
