@@ -30,6 +30,8 @@ COMMANDS = {
     "edit": ("Edit", "delete, trim, split, join, merge, label or re-split episodes"),
     "train": ("Train", "clone a policy from demonstrations"),
     "evaluate": ("Evaluate", "try a policy in the simulator and give its success rate"),
+    "deploy": ("Deploy", "let a policy drive a real arm, safely"),
+    "serve": ("Serve", "let a policy decide for an arm on another machine"),
     "replay": ("Replay", "do recorded actions again in the simulator and compare"),
     "view": ("View", "look at a dataset in Rerun, or at the report of a run"),
     "virtual-arm": ("VirtualArm", "start an SO-101 without hardware, for any program"),
