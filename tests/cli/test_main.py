@@ -41,7 +41,7 @@ def test_a_finished_run_without_its_metrics_is_still_finished(
     assert run(command) == 0
     (tmp_path / "run" / "metrics.jsonl").unlink()
     assert run([*command, "--resume"]) == 0
-    assert "(loss: not known)" in capsys.readouterr().err
+    assert "(loss: not known)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
