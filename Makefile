@@ -28,7 +28,7 @@ quickstart: $(ENVIRONMENT)
 
 test: $(ENVIRONMENT) $(PEERS)
 	@echo "Running the tests"
-	@.venv/bin/pytest -n auto $(ARGS)
+	@OMP_NUM_THREADS=1 .venv/bin/pytest -n auto $(ARGS)
 
 lint: $(ENVIRONMENT)
 	@echo "Checking style, types and the layers of imports"
@@ -44,7 +44,7 @@ format: $(ENVIRONMENT)
 
 lock:
 	@echo "Writing requirements.lock"
-	@$(UV) pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.12 \
+	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra sim --extra real --extra cluster --extra wandb --universal --python-version 3.12 \
 		--python "$$(sh tools/python.sh)" --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 
 clean:

@@ -43,3 +43,7 @@ class MissingDependency(RobolearnError):
 
 class NoDensity(RobolearnError):
     """A log-probability is asked of an action head that has none."""
+
+
+class ArmError(RobolearnError):
+    """An arm cannot be driven, or stopped answering; nothing is moving."""

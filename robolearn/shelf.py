@@ -21,6 +21,9 @@ from robolearn.errors import ConfigurationError, ShelfError
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 """``__pydantic_config__`` of a dataclass that is read from TOML: no unknown keys, no NaN."""
 
+_KINDS = {"sim": "task", "real": "profile"}
+"""What the shelves hold."""
+
 
 def shelf_folder(name: str) -> Path:
     """Folder of a shelf: inside the installed package, or at the top of a checkout.
@@ -42,11 +45,12 @@ def shelf_entries(name: str) -> dict[str, Path]:
     return {path.stem: path for path in sorted(shelf_folder(name).glob("*.toml"))}
 
 
-def find_on_shelf(target: str) -> Path:
+def find_on_shelf(target: str, wanted: str | None = None) -> Path:
     """Path of the TOML file that ``target`` names.
 
     Args:
-        target: ``SHELF:NAME`` (``sim:lift``) or the path of a TOML file.
+        target: ``SHELF:NAME`` (``sim:lift``, ``real:so101``) or the path of a TOML file.
+        wanted: the only shelf that will do, ``sim`` or ``real``; None for both.
 
     Raises:
         ShelfError: nothing of that name is on the shelf; the message lists what is.
@@ -54,15 +58,20 @@ def find_on_shelf(target: str) -> Path:
     if target.endswith(".toml"):
         path = Path(target)
         if not path.is_file():
-            raise ShelfError(f"there is no task file {path}")
+            raise ShelfError(f"there is no {_KINDS.get(wanted or 'sim')} file {path}")
         return path
     shelf, colon, name = target.partition(":")
-    entries = shelf_entries("sim")
-    if shelf != "sim" or not colon or name not in entries:
-        known = ", ".join(f"sim:{entry}" for entry in entries)
+    shelves = [each for each in _KINDS if wanted in {None, each}]
+    entries = shelf_entries(shelf) if shelf in shelves else {}
+    if not colon or name not in entries:
+        known = ", ".join(
+            f"{each}:{entry}"
+            for each in ([shelf] if entries else shelves)
+            for entry in shelf_entries(each)
+        )
+        gym = "gym:ID for an environment that is registered with Gymnasium, " * ("sim" in shelves)
         raise ShelfError(
-            f"unknown target {target!r}: use one of {known}, gym:ID for an environment that is "
-            "registered with Gymnasium, or the path of a .toml file"
+            f"unknown target {target!r}: use one of {known}, {gym}or the path of a .toml file"
         )
     return entries[name]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
 
@@ -30,12 +32,20 @@ class PolicyAgent(Agent):
         actions: which of the possible ones: ``mode``, the best; ``low-noise``, a way of going on is
             drawn, but no noise about it; ``sample``, drawn as it stands; ``auto``, as the head
             says (`ActionHead.acts_by`).
+        execute: steps of a chunk that are carried out before it decides again; the policy's own
+            where none is given.
 
     Raises:
         FeatureMismatch: the policy does not know the task.
     """
 
-    def __init__(self, policy: Policy, task: str = "", actions: ActionChoice = "auto") -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        task: str = "",
+        actions: ActionChoice = "auto",
+        execute: int | None = None,
+    ) -> None:
         self._policy = policy
         self._choice = policy.arm_head.acts_by if actions == "auto" else actions
         config, schema = policy.config, policy.schema
@@ -68,7 +78,7 @@ class PolicyAgent(Agent):
         self._frames = History(self._length, policy.encoder.width, self._device)
         past = config.memory.past_actions
         self._past = History(past, self._size, self._device) if past else None
-        self._execute = config.execute
+        self._execute = config.execute if execute is None else execute
         self._ensemble = (
             TemporalEnsemble(config.horizon, config.ensemble_decay) if config.ensemble else None
         )
@@ -111,6 +121,23 @@ class PolicyAgent(Agent):
                 past = self._policy.units.past(torch.from_numpy(sent[None, None]).to(self._device))
                 self._past.append(past)
         return action
+
+    def ahead(self) -> Array:
+        """(N, A) what would follow the last action, as far as its chunk reaches.
+
+        Where chunks are averaged there is nothing.
+        """
+        if self._ensemble is not None:
+            return np.zeros((0, self._size), self._dtype)
+        hysteresis, self._hysteresis = self._hysteresis, copy.copy(self._hysteresis)
+        state = self._random.bit_generator.state
+        try:
+            steps = range(self._step, len(self._arm_chunk))
+            following = [self._action(step) for step in steps]
+        finally:
+            self._hysteresis = hysteresis
+            self._random.bit_generator.state = state
+        return np.array(following, self._dtype).reshape(-1, self._size)
 
     def _see(self, observation: Observation) -> None:
         for name, values in self._seen.items():

@@ -26,22 +26,29 @@ class Doctor(Command):
     Tries a control step of the simulator and a picture of a camera. The exit status is 1 where
     something does not work that is needed, or that was asked for by name.
 
+    Of an arm, real:NAME, it looks at ports, cameras, permissions and the profile, and asks before
+    it connects: connecting switches the motors on where they stand, and moves nothing.
+
     Example: robolearn doctor simulation rendering
+    Example: robolearn doctor real:so101
 
     Attributes:
-        topics: what to look at: installation, simulation, rendering, gpu, computer. Without them,
-            at all of it; then it is no error that something is not installed.
+        topics: what to look at: installation, simulation, rendering, gpu, real, computer, or an
+            arm. Without them, at all but arms; then it is no error that something is not
+            installed.
+        yes: connect to the arm without asking.
     """
 
     topics: Annotated[
         tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="[TOPIC ...]")
     ] = ()
+    yes: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
 
     def run(self) -> int:
         from robolearn.diagnosis.checks import examine
 
         findings: list[Finding] = []
-        for finding in examine(self.topics):
+        for finding in examine(self.topics, connect=self._may_connect()):
             findings.append(finding)
             self._show(finding)
         count = {
@@ -56,6 +63,18 @@ class Doctor(Command):
             {"works": not failed, "findings": [finding.to_json() for finding in findings]}
         )
         return ANSWER_IS_NO if failed else DONE
+
+    def _may_connect(self) -> bool:
+        """Ask, where an arm is named and somebody can answer."""
+        from robolearn.environments.targets import names_arm
+
+        if self.yes or not any(names_arm(topic) for topic in self.topics):
+            return self.yes
+        if not sys.stdin.isatty():
+            self.console.say("the arm itself is not looked at without --yes")
+            return False
+        self.console.say("Connect to the arm? Its motors are switched on and do not move. [y/N]")
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
 
     def _show(self, finding: Finding) -> None:
         rest = f"{finding.name:{_NAME}} {finding.found}"

@@ -31,11 +31,14 @@ COMMANDS = {
     "train": ("Train", "clone a policy from demonstrations"),
     "finetune": ("Finetune", "let a policy practise in the simulator, guided by demonstrations"),
     "evaluate": ("Evaluate", "try a policy in the simulator and give its success rate"),
+    "deploy": ("Deploy", "let a policy drive a real arm, safely"),
+    "serve": ("Serve", "let a policy decide for an arm on another machine"),
     "replay": ("Replay", "do recorded actions again in the simulator and compare"),
     "view": ("View", "look at a dataset in Rerun, or at the report of a run"),
+    "virtual-arm": ("VirtualArm", "start an SO-101 without hardware, for any program"),
     "doctor": ("Doctor", "say what this machine can do, and what to do about the rest"),
 }
-"""Class and summary of each command; its module has the command's name."""
+"""Class and summary of each command; its module has the command's name, ``_`` for ``-``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -142,7 +145,7 @@ def make_command(name: str, arguments: Sequence[str]) -> Command:
     from robolearn.cli.command import parse
 
     command: type[Command] = getattr(
-        importlib.import_module(f"robolearn.cli.{name}"), COMMANDS[name][0]
+        importlib.import_module(f"robolearn.cli.{name.replace('-', '_')}"), COMMANDS[name][0]
     )
     return parse(command, f"robolearn {name}", arguments)
 

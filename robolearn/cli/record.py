@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,13 +32,17 @@ class Record(Command):
     Each episode is safe on the disk as soon as it is kept. Episodes that fail are thrown away and
     counted, unless --failures.
 
+    On a real arm, --by leader, it begins where the leader arm is held. Space or Escape bring it to
+    a halt at once; Enter ends an episode, and s and f say that it succeeded or failed.
+
     Example: robolearn record sim:lift --by scripted --to demos --episodes 20
+    Example: robolearn record real:so101 --by leader --to demos --episodes 5
 
     Attributes:
-        target: what to drive: sim:NAME, gym:ID, or the path of a task's TOML file.
+        target: what to drive: sim:NAME, gym:ID, real:NAME, or the path of a TOML file.
         to: folder of the dataset.
         by: who drives: a script that does the task, one that undoes it and is played backwards, or
-            chance.
+            chance; on a real arm, a person with the leader arm of its profile.
         variation: of the task's script, as people vary: speed, noise that it corrects, approach
             from several sides, pauses; or all. Recorded as scripted+speed+….
         episodes: to add to the dataset.
@@ -58,7 +62,7 @@ class Record(Command):
 
     target: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TARGET")]
     to: Path
-    by: Literal["scripted", "reverse", "random"] = "scripted"
+    by: Literal["scripted", "reverse", "random", "leader"] = "scripted"
     variation: tuple[VariationName | Literal["all"], ...] = ()
     episodes: Annotated[int, Field(ge=1)] = 10
     seed: Annotated[int, Field(ge=0, lt=FIRST_EVALUATION_SEED)] = 0
@@ -74,7 +78,7 @@ class Record(Command):
 
     def run(self) -> int:
         from robolearn.control.simulation import record_episodes, seeds_after
-        from robolearn.environments.targets import load_target
+        from robolearn.environments.targets import load_target, names_arm
         from robolearn.episodes.formats import format_of
         from robolearn.episodes.formats.folder import FolderWriter
         from robolearn.episodes.labels import Labels
@@ -85,6 +89,8 @@ class Record(Command):
                 f"{self.to}: recordings are kept in a folder, a file an episode; name one without "
                 f"the ending {self.to.suffix}, and convert it afterwards"
             )
+        if self.by == "leader" or names_arm(self.target):
+            return self._record_arm()
         task = load_target(self.target)
         make_agent, wrap = self._driver(task)
         if self.cameras:
@@ -146,6 +152,63 @@ class Record(Command):
                     "failed": tried - kept,
                     "episodes": len(writer),
                 }
+            )
+        return 0
+
+    def _record_arm(self) -> int:
+        """Record what a person does with a leader arm."""
+        from robolearn.agents.teleoperator import TeleoperatorAgent
+        from robolearn.cli.deploy import told
+        from robolearn.control.driving import Driven, Person, drive, measure
+        from robolearn.environments.arms.environment import LeRobotEnvironment
+        from robolearn.environments.arms.profile import load_arm
+        from robolearn.episodes.formats.folder import FolderWriter
+        from robolearn.episodes.labels import Labels
+        from robolearn.errors import ConfigurationError
+
+        if self.by != "leader":
+            raise ConfigurationError(f"{self.target} is an arm: record it --by leader")
+        if self.cameras or self.variation:
+            raise ConfigurationError("an arm's cameras are in its profile, and a person varies")
+        arm = load_arm(self.target)
+        done: list[Driven] = []
+        with ExitStack() as held:
+            leader = TeleoperatorAgent(arm)
+            held.callback(leader.close)
+            environment = LeRobotEnvironment(arm)
+            person = Person(environment)
+            keys = held.enter_context(person.keys())  # which stop it on its way home, too
+            held.callback(environment.close)
+            environment.start = leader.pose
+            writer = held.enter_context(FolderWriter(self.to))
+            self._tell_of_episodes_in_flight(writer)
+            self.console.say(str(measure(environment)))
+            if keys.listening:
+                self.console.say("Space or Escape: halt   Enter: end the episode   s, f: judge it")
+            labels = Labels(operator=self.operator, notes=self.notes)
+            try:
+                for driven in drive(
+                    environment,
+                    leader,
+                    "leader",
+                    self.episodes,
+                    person,
+                    writer,
+                    labels,
+                    self.images,
+                    self.seed + len(writer),
+                ):
+                    done.append(driven)
+                    self.console.say(told(driven, self.episodes, person.success))
+                    if driven.halted:
+                        self.console.say(f"the arm was brought to a halt: {driven.halted}")
+            except KeyboardInterrupt:
+                raise Stopped(
+                    f"the arm was brought to a halt and holds where it is; {len(done)} new "
+                    f"episodes are kept, {self.to} has {len(writer)}"
+                ) from None
+            self.console.result(
+                {"dataset": self.to, "recorded": len(done), "episodes": len(writer)}
             )
         return 0
 

@@ -75,13 +75,14 @@ class Train(Command):
                 raise Stopped(
                     f"a checkpoint is in {self.to}; the same command with --resume goes on"
                 ) from None
-            last = next(row for row in reversed(run.read_metrics()) if "train/total" in row)
+            rows = [row for row in run.read_metrics() if "train/total" in row]
+            last = rows[-1] if rows else {}  # they may have been removed since
             path = report(run)
         losses = {name: value for name, value in last.items() if name.endswith("/total")}
         text = ", ".join(
             f"{name.removesuffix('/total')} {value:.3f}" for name, value in losses.items()
         )
-        self.console.say(f"policy in {run.policy} (loss: {text}); report in {path}")
+        self.console.say(f"policy in {run.policy} (loss: {text or 'not known'}); report in {path}")
         self.console.result({"run": self.to, "policy": run.policy, "report": path, "metrics": last})
         return 0
 

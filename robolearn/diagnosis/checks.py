@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from robolearn.diagnosis import computer, installation, rendering, stepping
+from robolearn.diagnosis import arms, computer, installation, rendering, stepping
 from robolearn.diagnosis.finding import Check, Finding
+from robolearn.environments.targets import names_arm
 from robolearn.errors import ConfigurationError, MissingDependency
 
 TOPICS: dict[str, tuple[Check, ...]] = {
@@ -19,27 +20,30 @@ TOPICS: dict[str, tuple[Check, ...]] = {
     "simulation": (stepping.stepping,),
     "rendering": (rendering.gl_backend, rendering.drawing),
     "gpu": (computer.gpu,),
+    "real": (arms.drivers, arms.ports, arms.cameras),
     "computer": (computer.processor, computer.disk, computer.shared_memory),
 }
 """What `robolearn doctor` can be asked for."""
 
 
-def examine(topics: Sequence[str] = ()) -> Iterator[Finding]:
+def examine(topics: Sequence[str] = (), *, connect: bool = False) -> Iterator[Finding]:
     """Run checks, one after the other.
 
     Args:
-        topics: of `TOPICS`; none are all. What is asked for by name and missing is an error.
+        topics: of `TOPICS`, or arms (``real:so101``); none are all of `TOPICS`. What is asked for
+            by name and missing is an error.
+        connect: look at the arms themselves, too, and not at their profiles alone.
 
     Raises:
         ConfigurationError: there is no such topic.
     """
     for topic in topics:
-        if topic not in TOPICS:
+        if topic not in TOPICS and not names_arm(topic):
             raise ConfigurationError(f"doctor knows nothing of {topic!r}: ask for {known()}")
     for topic in dict.fromkeys(topics or TOPICS):
-        for check in TOPICS[topic]:
+        for check in _checks(topic, connect=connect):
             for finding in _run(check):
-                asked = bool(topics) and finding.status == "missing"
+                asked = bool(topics) and topic in TOPICS and finding.status == "missing"
                 yield (
                     Finding(finding.name, "error", finding.found, finding.advice)
                     if asked
@@ -49,7 +53,14 @@ def examine(topics: Sequence[str] = ()) -> Iterator[Finding]:
 
 def known() -> str:
     """The topics, in words."""
-    return ", ".join(TOPICS)
+    return f"{', '.join(TOPICS)}, real:NAME"
+
+
+def _checks(topic: str, *, connect: bool) -> tuple[Check, ...]:
+    if topic in TOPICS:
+        return TOPICS[topic]
+    # What an arm needs of the machine stands before the arm itself.
+    return (*TOPICS["real"], *arms.ProfileChecks(topic, connect=connect).checks())
 
 
 def _run(check: Check) -> Iterator[Finding]:

@@ -24,10 +24,25 @@ def load_target(target: str) -> Task:
         if not registered:
             raise ShelfError("name a Gymnasium environment after gym:, as in gym:CartPole-v1")
         return GymnasiumTask(text=registered, gymnasium=Registered(registered))
-    path = find_on_shelf(target)
+    if names_arm(target):
+        raise ShelfError(
+            f"{target} is an arm: it is driven by robolearn deploy, and recorded --by leader"
+        )
+    path = find_on_shelf(target, "sim")
     if "gymnasium" in table_names(path):
         return read_toml(path, GymnasiumTask)
     return load_task(target)
+
+
+def names_arm(target: str) -> bool:
+    """Whether a target is an arm, ``real:NAME`` or the path of its profile.
+
+    Raises:
+        ShelfError: its file cannot be read.
+    """
+    if target.startswith("real:"):
+        return True
+    return target.endswith(".toml") and "robot" in table_names(find_on_shelf(target))
 
 
 def make_environment(task: Task) -> Environment:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -176,9 +175,9 @@ def load_task(target: str) -> SimTask:
     Raises:
         ShelfError: there is none, its file is broken, or it is no robosuite task.
     """
-    if target.startswith("gym:") or "gymnasium" in table_names(find_on_shelf(target)):
+    if target.startswith("gym:") or "gymnasium" in table_names(find_on_shelf(target, "sim")):
         raise ShelfError(
             f"{target} is a Gymnasium environment, whose states are not recorded: it can neither "
             "be replayed nor played back"
         )
-    return read_toml(Path(find_on_shelf(target)), SimTask)
+    return read_toml(find_on_shelf(target, "sim"), SimTask)

@@ -18,6 +18,8 @@ IMAGES = "observation.images"
 ACTION = "action"
 SIMULATOR_STATE = "simulator_state"
 """Time, positions and velocities of all that is simulated: for replay, never a policy's input."""
+SAFETY = "observation.safety"
+"""Which limits changed the action that led to a frame: for people, never a policy's input."""
 TASK_INDEX = "task_index"
 """Which of several tasks' texts holds for a frame; LeRobot's name for it."""
 

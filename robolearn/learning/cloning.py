@@ -45,7 +45,7 @@ def clone(
 
     A run that is finished is left as it is. Stopped by Ctrl-C, it leaves a checkpoint of the last
     whole step. Resumed on the CPU, it gives the same weights as without the stop. Processes that
-    ``accelerate launch`` started train together; the first of them writes.
+    ``torchrun`` or ``accelerate launch`` started train together; the first of them writes.
 
     Args:
         dataset: demonstrations.
@@ -150,7 +150,9 @@ def _lead(
 
 def _tried(policy: Policy, run: Run, trial: Trial) -> dict[str, float]:
     """Figures of a trial of the policy as it now is."""
-    with tempfile.TemporaryDirectory(dir=run.path, prefix=".trial.") as folder:
+    folders = tempfile.TemporaryDirectory(dir=run.path, prefix=".trial.")
+    # What it draws in this process must not change what is drawn for training.
+    with torch.random.fork_rng(), folders as folder:
         save_policy(policy, Path(folder) / "policy")
         return {f"trial/{name}": value for name, value in trial(Path(folder) / "policy").items()}
 

@@ -1,4 +1,4 @@
-"""Keeping Ctrl-C out of what must be done whole."""
+"""Keeping Ctrl-C and SIGTERM out of what must be done whole."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from types import FrameType
 
 @contextlib.contextmanager
 def interrupt_held_back() -> Iterator[None]:
-    """Let a Ctrl-C wait until the block is done.
+    """Let a Ctrl-C or SIGTERM wait until the block is done.
 
     Raises:
-        KeyboardInterrupt: after the block, if Ctrl-C was pressed in it.
+        KeyboardInterrupt: after the block, if one came in it that is answered by that.
     """
     if threading.current_thread() is not threading.main_thread():
         yield  # Python tells only the main thread
         return
-    pressed = False
+    held: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's form
-        nonlocal pressed
-        pressed = True
+    def hold(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's form
+        held.append(number)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if held:
+        signal.raise_signal(held[0])

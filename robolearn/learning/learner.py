@@ -13,7 +13,7 @@ from torch import nn
 from robolearn.episodes.loading.loader import Loader
 from robolearn.episodes.loading.sampling import WindowOrder
 from robolearn.episodes.loading.windows import Batch, Windows
-from robolearn.errors import ConfigurationError, DatasetError, TrainingError
+from robolearn.errors import ConfigurationError, TrainingError
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -124,7 +124,7 @@ class Learner:
     def _require_same_features(self, state: dict[str, torch.Tensor]) -> None:
         try:
             before = PolicySchema.from_json(json.loads(bytes(state["schema"].tolist())))
-        except (KeyError, ValueError, DatasetError) as error:
+        except Exception as error:  # whatever a damaged or hostile description leads to
             raise TrainingError(
                 "the checkpoint does not say which features it is of; train anew"
             ) from error
@@ -174,10 +174,10 @@ class Learner:
             return
         self._require_same_features(state)
         moments: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in _below("optimizer.", state).items():
-            index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = value
         try:
+            for name, value in _below("optimizer.", state).items():
+                index, _, moment = name.partition(".")
+                moments.setdefault(int(index), {})[moment] = value
             self._policy.load_state_dict(_below("policy.", state))
             self.average.load_state_dict(_below("average.", state))
             optimizer_state = self._optimizer.state_dict() | {"state": moments}
@@ -187,7 +187,7 @@ class Learner:
             if self._accelerator.is_main_process:
                 torch.set_rng_state(state["dropout"])
             self.step = int(state["step"])
-        except (RuntimeError, KeyError, ValueError) as error:
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
             raise TrainingError(f"the checkpoint is of another network: {error}") from error
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from robolearn.episodes.features import (
+    SAFETY,
     SIMULATOR_STATE,
     TASK_FEATURE,
     TASK_INDEX,
@@ -74,7 +75,7 @@ class PolicySchema:
             chosen = {
                 name: feature
                 for name, feature in context.features.items()
-                if name != SIMULATOR_STATE and len(feature.shape) == 1
+                if name not in {SIMULATOR_STATE, SAFETY} and len(feature.shape) == 1
             }
         if not chosen:
             images = [name for name, feature in offered.items() if feature.is_image]
@@ -180,6 +181,8 @@ def _problem(name: str, offered: Mapping[str, Feature]) -> str | None:
     feature = offered[name]
     if name == SIMULATOR_STATE:
         return "the simulator's own, which no robot can sense"
+    if name == SAFETY:
+        return "what the safety supervisor did, which no robot senses"
     if len(feature.shape) == 1 or feature.is_image or feature.is_depth:
         return None
     return f"of shape {feature.shape}, which is no vector, image or depth image"

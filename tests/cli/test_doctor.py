@@ -87,7 +87,7 @@ def test_unknown_topics(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "legs"]) == 2
     assert capsys.readouterr().err == (
         "robolearn: error: doctor knows nothing of 'legs': ask for installation, simulation, "
-        "rendering, gpu, computer\n"
+        "rendering, gpu, real, computer, real:NAME\n"
     )
 
 

@@ -34,6 +34,16 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return lines[0]
 
 
+def test_a_finished_run_without_its_metrics_is_still_finished(
+    line_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", str(line_dataset), "--to", str(tmp_path / "run"), *TINY]
+    assert run(command) == 0
+    (tmp_path / "run" / "metrics.jsonl").unlink()
+    assert run([*command, "--resume"]) == 0
+    assert "(loss: not known)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
 def test_the_help_lists_every_command(
     capsys: pytest.CaptureFixture[str], arguments: list[str]

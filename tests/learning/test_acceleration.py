@@ -56,36 +56,39 @@ def test_a_batch_in_parts_is_the_whole_batch(line_dataset: Path, tmp_path: Path)
     assert_close(whole, train(line_dataset, tmp_path / "parts", accumulate=4))
 
 
-def test_two_processes_train_as_one(line_dataset: Path, tmp_path: Path) -> None:
-    whole = train(line_dataset, tmp_path / "whole")
-    options = ["--policy.memory.history", "2", "--policy.memory.hidden", "32"]
-    options += [
-        "--policy.memory.dropout",
-        "0",
-        "--policy.action.mixture.modes",
-        "2",
-        "--steps",
-        "20",
-        "--batch",
-        "16",
-        "--warmup",
-        "5",
-    ]
-    launch = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"]
-    launch += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    launch += ["--main_process_port", "0", "-m", "robolearn"]
-    train_command = ["train", str(line_dataset), "--to", str(tmp_path / "two"), *options]
-    done = subprocess.run(
-        [*launch, *train_command, "--log-every", "5"],
+def in_two_processes(dataset: Path, to: Path, **changes: int) -> subprocess.CompletedProcess[str]:
+    """Train as `CONFIG` says, by the command line."""
+    options = {"steps": 20, "batch": 16, "warmup": 5, "log-every": 5} | changes
+    memory = {"history": 2, "hidden": 32, "dropout": 0}
+    options |= {f"policy.memory.{name}": value for name, value in memory.items()}
+    options["policy.action.mixture.modes"] = 2
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    train_command = ["-m", "robolearn", "train", str(dataset), "--to", str(to)]
+    named = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    return subprocess.run(
+        [*launch, "--nproc-per-node", "2", *train_command, *named],
         env=os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
+
+
+def test_two_processes_train_as_one(line_dataset: Path, tmp_path: Path) -> None:
+    whole = train(line_dataset, tmp_path / "whole")
+    done = in_two_processes(line_dataset, tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("policy in") == 1
     assert_close(whole, Run(tmp_path / "two"))
+
+
+def test_processes_on_cpus_find_each_other(line_dataset: Path, tmp_path: Path) -> None:
+    """What trains alone gives the same figures; but two do not share 15 windows equally."""
+    done = in_two_processes(line_dataset, tmp_path / "two", batch=15)
+    assert done.returncode != 0
+    assert "in 1 parts by 2 processes" in done.stderr
+    assert not (tmp_path / "two").exists()
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(line_dataset: Path, tmp_path: Path) -> None:

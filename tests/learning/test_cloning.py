@@ -5,12 +5,14 @@ import json
 import logging
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+import wandb
+from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from robolearn.agents.policy import PolicyAgent
@@ -19,12 +21,19 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Observation
 from robolearn.episodes.loading.windows import Batch, Windows
-from robolearn.errors import DatasetError, FeatureMismatch, FolderInUse, TrainingError
+from robolearn.errors import (
+    DatasetError,
+    FeatureMismatch,
+    FolderInUse,
+    MissingDependency,
+    TrainingError,
+)
 from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.learner import Learner
 from robolearn.learning.run import Run
 from robolearn.policies.action_heads.config import ActionHeadConfig, Head, MixtureConfig
+from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
@@ -121,24 +130,43 @@ def test_a_kill_between_checkpoints_goes_back_to_the_last(
     assert [row["step"] for row in Run(tmp_path / "killed").read_metrics()] == [20, 40, 60]
 
 
-def test_ctrl_c_in_the_middle_of_a_step_waits_for_its_end(
-    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_in_the_middle_of_a_step_waits_for_its_end(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     train(line_dataset, tmp_path / "whole")
     update = Learner._update_average
 
     def interrupted(learner: Learner) -> None:
         if learner.step == 17:
-            signal.raise_signal(signal.SIGINT)  # after the optimiser, before the average
+            signal.raise_signal(number)  # after the optimiser, before the average
         update(learner)
 
     monkeypatch.setattr(Learner, "_update_average", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        train(line_dataset, tmp_path / "stopped")
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as the command does
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train(line_dataset, tmp_path / "stopped")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     monkeypatch.undo()
     assert (tmp_path / "stopped" / "checkpoints" / "step_00000018").is_dir()
     train(line_dataset, tmp_path / "stopped", resume=True)
     assert_same(weights(tmp_path / "whole"), weights(tmp_path / "stopped"))
+
+
+def test_a_trial_changes_nothing(line_dataset: Path, tmp_path: Path) -> None:
+    """Nor does it where the policy is tried in this process, and drawn from there."""
+    train(line_dataset, tmp_path / "untried")
+    dataset, config = open_dataset(line_dataset), dataclasses.replace(CONFIG, evaluate_every=20)
+
+    def trial(policy: Path) -> dict[str, float]:
+        load_policy(policy)
+        return {"return": 1.0}
+
+    with Run.train(tmp_path / "tried", config, dataset, resume=False) as run:
+        clone(dataset, run, config, quiet, trial)
+    assert_same(weights(tmp_path / "untried"), weights(tmp_path / "tried"))
 
 
 def test_a_resume_on_another_dataset_is_refused(
@@ -246,6 +274,26 @@ def test_a_damaged_checkpoint_is_named(line_dataset: Path, tmp_path: Path) -> No
         train(line_dataset, tmp_path / "run", resume=True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": torch.tensor(list(b"[]"), dtype=torch.uint8)}, "which features"),
+        ({"schema": torch.tensor([1.5])}, "which features"),
+        ({"optimizer.x.step": torch.zeros(1)}, "another network"),
+        ({"dropout": torch.zeros(4)}, "another network"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused(
+    line_dataset: Path, tmp_path: Path, changes: dict[str, torch.Tensor], message: str
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(line_dataset, tmp_path / "run", stop_at=20)
+    (state,) = (tmp_path / "run" / "checkpoints").glob("*/state.safetensors")
+    save_file(load_file(state) | changes, state)
+    with pytest.raises(TrainingError, match=message):
+        train(line_dataset, tmp_path / "run", resume=True)
+
+
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(
     line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -339,6 +387,24 @@ def test_without_an_account_of_weights_and_biases_the_way_out_is_named(
     ):
         clone(dataset, run, CONFIG, quiet)
     assert not run_folder.exists()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_without_weights_and_biases_nothing_is_left(
+    line_dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: bool
+) -> None:
+    def offline(**_: object) -> None:
+        raise wandb.Error("no network")
+
+    monkeypatch.setattr(wandb, "init", offline)
+    if missing:
+        monkeypatch.setitem(sys.modules, "wandb", None)
+    dataset, folder = open_dataset(line_dataset), tmp_path / "run"
+    expected = MissingDependency if missing else TrainingError
+    with pytest.raises(expected, match=r"robolearn\[wandb\]" if missing else "no network"):
+        with Run.train(folder, CONFIG, dataset, resume=False, wandb_project="lines") as run:
+            clone(dataset, run, CONFIG, quiet)
+    assert not folder.exists()
 
 
 def test_an_input_that_the_dataset_lacks_is_named(line_dataset: Path, tmp_path: Path) -> None:

@@ -116,9 +116,12 @@ class VaeHead(ActionHead):
         chunk = self.decode(features.expand(self._draws, -1, -1), latent)
         log_density = normal_log_density(actions, chunk, chunk.new_tensor(self.scale)).sum(-1)
         log_density = sum_of_steps(log_density, is_pad)
+        # Where all is padding, as before an episode's first frame, there is nothing to be learnt.
         surplus = (
-            normal_log_density(latent, mean, scale) - normal_log_density(latent, *prior)
-        ).sum(-1)
+            (normal_log_density(latent, mean, scale) - normal_log_density(latent, *prior))
+            .sum(-1)
+            .masked_fill(is_pad.all(-1), 0)
+        )
         bound = torch.logsumexp(log_density - self._beta * surplus, 0) - math.log(self._draws)
         return {
             "action": -mean_over_steps(bound, is_pad),

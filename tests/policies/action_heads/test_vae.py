@@ -65,3 +65,13 @@ def test_low_noise_leaves_out_the_noise_about_what_is_decoded() -> None:
     loud = distribution.sample(torch.Generator().manual_seed(0))
     assert (loud - quiet).std().item() == pytest.approx(0.5, rel=0.02)
     assert math.isclose((loud - quiet).mean().item(), 0, abs_tol=0.02)
+
+
+def test_a_chunk_of_nothing_but_padding_has_no_loss() -> None:
+    """As sequence memories have before the episode's first frame."""
+    is_pad = torch.tensor([[False, False], [False, True], [True, True], [True, True]])
+    features, actions = torch.randn(4, 3, requires_grad=True), torch.randn(4, 2, 1)
+    losses = make().losses(features, actions, is_pad, torch.Generator().manual_seed(0))
+    sum(losses.values()).backward()
+    assert features.grad is not None
+    assert (features.grad.abs().sum(1) > 0).tolist() == [True, True, False, False]

@@ -1,0 +1,1 @@
+"""Real arms: their profiles, the process that holds them, and the environment."""

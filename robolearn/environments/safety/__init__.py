@@ -1,0 +1,1 @@
+"""What keeps an arm within its limits, whatever it is asked."""
