@@ -11,7 +11,7 @@ from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACT
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import SIMULATOR_STATE, Feature
-from robolearn.errors import DatasetError
+from robolearn.errors import DatasetError, TrainingError
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.demonstrations import add_demonstrations
@@ -186,9 +186,22 @@ class Practising:
         }
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor] | None) -> None:
-        """Go on from a `state_dict`; None changes nothing."""
+        """Go on from a `state_dict`; None changes nothing.
+
+        Raises:
+            TrainingError: it is of another policy, or incomplete.
+        """
         if state is None:
             return
+        try:
+            self._load(state)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise TrainingError(
+                "the checkpoint is of another policy or another task; resume with what it was "
+                "begun with, or practise into another folder"
+            ) from error
+
+    def _load(self, state: Mapping[str, torch.Tensor]) -> None:
         self.policy.load_state_dict(_part(state, "policy"))
         self.average.load_state_dict(_part(state, "average"))
         self.best.load_state_dict(_part(state, "best"))
