@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Mapping
 
 import torch
@@ -100,6 +101,7 @@ class Practising:
 
     def iterate(self) -> dict[str, float]:
         """One iteration; gives figures to look at, by name."""
+        began = time.perf_counter()
         first = self._seeds + self.iteration * self._config.episodes
         seeds = range(first, first + self._config.episodes)
         done = self._rollouts.collect(
@@ -107,6 +109,7 @@ class Practising:
         )
         self.iteration += 1
         self.lost_episodes += len(seeds) - len(done)
+        seconds = {"rollouts": time.perf_counter() - began}
         if not done:
             return {"practice/lost_episodes": float(self.lost_episodes)}
         new = self._trajectories()
@@ -115,7 +118,9 @@ class Practising:
             self._replay.add(trajectory)
         self.steps += sum(map(len, done))
         figures = {f"practice/{name}": value for name, value in scores_of(done).items()}
+        began = time.perf_counter()
         learnt = self.reward.update(self._demonstrations, self._replay, self._generator)
+        seconds["reward"] = time.perf_counter() - began
         figures |= {f"reward/{name}": value for name, value in learnt.items()}
         if len(self._held_out):
             figures["reward/held_out_accuracy"] = self.reward.accuracy(self._held_out.all)
@@ -126,16 +131,21 @@ class Practising:
             self._config.cloning_weight(self.steps),
             policy_stays=self.iteration <= self._config.warmup,
         )
+        began = time.perf_counter()
         improved = self.update.improve(practice, self._generator)
+        seconds["policy"] = time.perf_counter() - began
         figures |= {f"policy/{name}": value for name, value in improved.items()}
         self._follow()
+        figures |= {f"seconds/{name}": value for name, value in seconds.items()}
         return figures | {"practice/lost_episodes": float(self.lost_episodes)}
 
     def try_average(self) -> dict[str, float]:
         """Try the average on the validation seeds, and set a policy back that fell behind."""
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
+        began = time.perf_counter()
         tried = self._rollouts.collect(self.average, lambda of: of.mode(), seeds)
+        seconds = time.perf_counter() - began
         figures = scores_of(tried)
         knows = "success" in figures
         scores = [float(bool(of.success)) if knows else of.task_return for of in tried]
@@ -147,6 +157,7 @@ class Practising:
                 self.update.rate /= 2
         return {
             **{f"valid/{name}": value for name, value in figures.items()},
+            "seconds/trials": seconds,
             "valid/best": self.best.score,
             "valid/set_back": float(self.best.fallen),
         }
