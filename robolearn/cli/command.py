@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -47,6 +49,18 @@ class Command(ABC):
     @property
     def console(self) -> Console:
         return Console(as_json=self.json)
+
+
+def config_named(arguments: Sequence[str]) -> Path | None:
+    """The file that the last ``--config`` of a command line names; None where there is none."""
+    given = [
+        Path(argument.removeprefix("--config="))
+        if argument.startswith("--config=")
+        else Path(following)
+        for argument, following in itertools.pairwise([*arguments, ""])
+        if argument.startswith("--config=") or (argument == "--config" and following)
+    ]
+    return given[-1] if given else None
 
 
 def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> C:

@@ -29,6 +29,7 @@ COMMANDS = {
     "convert": ("Convert", "copy a dataset into another form, or fill in what states imply"),
     "edit": ("Edit", "delete, trim, split, join, merge, label or re-split episodes"),
     "train": ("Train", "clone a policy from demonstrations"),
+    "finetune": ("Finetune", "let a policy practise in the simulator, guided by demonstrations"),
     "evaluate": ("Evaluate", "try a policy in the simulator and give its success rate"),
     "deploy": ("Deploy", "let a policy drive a real arm, safely"),
     "serve": ("Serve", "let a policy decide for an arm on another machine"),

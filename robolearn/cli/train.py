@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from robolearn.cli.command import Command, Stopped
+from robolearn.cli.command import Command, Stopped, config_named
 from robolearn.learning.config import CloningConfig
 from robolearn.shelf import read_toml
 
@@ -46,17 +45,11 @@ class Train(Command):
 
     @classmethod
     def defaults(cls, arguments: Sequence[str]) -> Train | None:
-        given = [
-            Path(argument.removeprefix("--config="))
-            if argument.startswith("--config=")
-            else Path(following)
-            for argument, following in pairwise([*arguments, ""])
-            if argument.startswith("--config=") or (argument == "--config" and following)
-        ]
-        if not given:
+        named = config_named(arguments)
+        if named is None:
             return None
         missing = dict.fromkeys(("dataset", "to"), tyro.MISSING)
-        return cls(**missing, config=given[-1], cloning=read_toml(given[-1], CloningConfig))
+        return cls(**missing, config=named, cloning=read_toml(named, CloningConfig))
 
     def run(self) -> int:
         from robolearn.cli.report import report

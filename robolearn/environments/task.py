@@ -89,10 +89,13 @@ class ObservationSpecification:
     Attributes:
         state: of the robot; each becomes ``observation.state.<name>``.
         objects: of the world; one after the other they are ``observation.environment_state``.
+        relevant: elements of both that say how the task is going, wherever its objects stand
+            (``gripper_to_cube_pos``, ``cube_pos.z``): what a reward is learnt from.
     """
 
     state: tuple[str, ...]
     objects: tuple[str, ...]
+    relevant: tuple[str, ...] = ()
 
     __pydantic_config__ = STRICT
 

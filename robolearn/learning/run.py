@@ -20,6 +20,7 @@ import hashlib
 import json
 import shlex
 import shutil
+import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -32,11 +33,11 @@ from pydantic import TypeAdapter, ValidationError
 import robolearn
 from robolearn.errors import FolderInUse, MissingDependency, TrainingError
 from robolearn.folders import claimed, commit, write_file
-from robolearn.learning.config import CloningConfig
 from robolearn.shelf import read_toml
 
 if TYPE_CHECKING:  # torch takes seconds to import, which who only asks for a path need not wait for
     import torch
+    from _typeshed import DataclassInstance
     from torch.utils.tensorboard import SummaryWriter
 
     from robolearn.episodes.dataset import Dataset
@@ -74,11 +75,12 @@ class Run:
     def train(
         cls,
         path: Path,
-        config: CloningConfig,
+        config: DataclassInstance,
         dataset: Dataset,
         *,
         resume: bool,
         wandb_project: str | None = None,
+        command: Sequence[str] = ("train",),
     ) -> Iterator[Run]:
         """Make a run folder, or open one to go on, and keep others from writing to it meanwhile.
 
@@ -88,6 +90,8 @@ class Run:
             dataset: to train on; written down.
             resume: go on with the training that the folder holds.
             wandb_project: as above.
+            command: what is done, as one would write it after ``robolearn``, without the config;
+                written down.
 
         Raises:
             FolderInUse: the folder holds something already, or another process is at work in it.
@@ -105,7 +109,7 @@ class Run:
                 yield run
                 return
             write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset))))
-            run._write_config(config, dataset.path)
+            run._write_config(config, [*command, str(dataset.path)])
             try:
                 yield run
             except Exception:
@@ -123,16 +127,16 @@ class Run:
         with contextlib.suppress(OSError):  # something else is in it
             self.path.rmdir()
 
-    def _write_config(self, config: CloningConfig, dataset: Path) -> None:
+    def _write_config(self, config: DataclassInstance, command: Sequence[str]) -> None:
         text = tomli_w.dumps(asdict(config))
         write_file(
             self.config,
             f"# robolearn {robolearn.__version__}\n"
-            f"# {shlex.join(['robolearn', 'train', str(dataset), '--config', str(self.config)])}"
+            f"# {shlex.join(['robolearn', *command, '--config', str(self.config)])}"
             f" --to RUN\n\n{text}",
         )
 
-    def _require_same(self, config: CloningConfig, dataset: Dataset) -> None:
+    def _require_same(self, config: DataclassInstance, dataset: Dataset) -> None:
         trained_on = self._trained_on()
         if trained_on != _TrainedOn.of(dataset):
             raise TrainingError(
@@ -140,7 +144,7 @@ class Run:
                 "resume it with the same, or train into another folder"
             )
         before, now = (
-            _flat(asdict(value)) for value in (read_toml(self.config, CloningConfig), config)
+            _flat(asdict(value)) for value in (read_toml(self.config, type(config)), config)
         )
         differing = [key for key in before if before[key] != now[key]]
         if differing:
@@ -242,7 +246,7 @@ class Run:
             raise MissingDependency(
                 f"--wandb needs wandb: pip install 'robolearn[wandb]' ({error})"
             ) from error
-        config = asdict(read_toml(self.config, CloningConfig))
+        config = tomllib.loads(self.config.read_text(encoding="utf-8"))
         path = self.path.resolve()
         try:
             return wandb.init(

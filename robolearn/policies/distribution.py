@@ -43,6 +43,27 @@ class PolicyDistribution(ActionDistribution):
         """(B, H, A): the arm's best chunk, the gripper as is more probable."""
         return self._units.joined(self._units.arm_in_units(self.arm.mode()), self.gripper.mode())
 
+    def alternatives(
+        self, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `ActionDistribution.alternatives`, each of the arm's with the grippers open and closed
+        in all ways, G of them at the first step of the chunk: the mean over these is exact.
+        """
+        arm, weights = self.arm.alternatives(generator)
+        arm = self._units.arm_in_units(arm)
+        probs = self.gripper.probs
+        if not probs.shape[-1]:
+            return arm, weights
+        ways = torch.cartesian_prod(*[torch.tensor([False, True])] * probs.shape[-1])
+        ways = ways.view(-1, probs.shape[-1])
+        count = len(ways)
+        closed = ways[None, :, None].expand(len(arm), -1, probs.shape[1], -1)
+        likely = torch.where(ways, probs[:, :1], 1 - probs[:, :1]).prod(-1)
+        both = self._units.joined(
+            arm.repeat_interleave(count, 1), closed.repeat(1, arm.shape[1], 1, 1)
+        )
+        return both, (weights[:, :, None] * likely[:, None]).flatten(1)
+
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         """As `ActionDistribution.log_prob`, the density being that of the normalised arm action."""
         gripper = self.gripper.log_prob(self._units.closed(actions))

@@ -121,8 +121,9 @@ class AutoregressiveHead(ActionHead):
         """(B, W) and (B, H, A) → (B, H), each given the steps before it."""
         bins = self._bin_of(actions).flatten(1)
         offsets = torch.arange(0, len(self.of_bins), self._bins, device=bins.device)
-        added = functional.embedding(bins[:, :-1] + offsets[:-1], self.of_bins)
-        before = functional.pad(added.cumsum(1), (0, 0, 1, 0))
+        # With the last one, which nothing follows: of no elements there is no second derivative.
+        added = functional.embedding(bins + offsets, self.of_bins)
+        before = functional.pad(added.cumsum(1)[:, :-1], (0, 0, 1, 0))
         logits = self.logits(before + self.positions + self.features(features)[:, None]).float()
         # Cross-entropy in one operation: no log-probabilities of all bins are kept for backward.
         log_prob = -functional.cross_entropy(logits.flatten(0, 1), bins.flatten(), reduction="none")

@@ -31,6 +31,28 @@ class ActionDistribution(ABC):
     def mode(self) -> torch.Tensor:
         """(B, H, A): the best single chunk, always the same for the same features."""
 
+    def alternatives(
+        self, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Chunks a_m and weights w_m through which a gradient flows: that of E f(a) is the
+        gradient of Σ_m w_m f(a_m), for any f that is differentiated by its argument, too.
+
+        Here they are two draws with low noise, and the gradient that of the likelihood ratio, each
+        draw being the other's baseline (Kool et al. 2019, "Buy 4 REINFORCE Samples, Get a Baseline
+        for Free!"). Heads that have better give it.
+
+        Returns:
+            (B, M, H, A) and (B, M), which sum to 1.
+
+        Raises:
+            NoDensity: the head has none.
+        """
+        chunks = [self.sample(generator, low_noise=True).detach() for _ in range(2)]
+        first, second = (self.log_prob(chunk) for chunk in chunks)
+        lead = first - second
+        shift = 0.5 * (lead - lead.detach())
+        return torch.stack(chunks, 1), torch.stack([0.5 + shift, 0.5 - shift], 1)
+
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         """Log-density of whole chunks, in nats.
 

@@ -37,6 +37,12 @@ class Gaussian(ActionDistribution):
     def mode(self) -> torch.Tensor:
         return self._mean
 
+    def alternatives(
+        self, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The mean."""
+        return self._mean[:, None], self._mean.new_ones(len(self._mean), 1)
+
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         return self.log_prob_of_steps(actions).sum(-1)
 

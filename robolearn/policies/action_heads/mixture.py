@@ -69,6 +69,12 @@ class Mixture(ActionDistribution):
             return self.mode_actions[:, int(heaviest)]
         return self.mode_actions[torch.arange(len(heaviest), device=heaviest.device), heaviest]
 
+    def alternatives(
+        self, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The means of the Gaussians, and their weights."""
+        return self.mode_actions, self.mode_weights
+
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         return self.log_prob_of_each(actions[:, None]).squeeze(1)
 

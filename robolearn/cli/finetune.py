@@ -1,0 +1,125 @@
+"""``robolearn finetune``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from pydantic import Field
+
+from robolearn.cli.command import Command, Stopped, config_named
+from robolearn.control.workers import available_cores
+from robolearn.learning.finetuning.config import FinetuningConfig
+from robolearn.shelf import read_toml
+
+if TYPE_CHECKING:
+    from robolearn.control.vector_environment import VectorEnvironment
+    from robolearn.environments.targets import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finetune(Command):
+    """Let a policy practise in the simulator, guided by demonstrations and no task reward.
+
+    A reward is learnt that tells demonstrations from what the policy does (GAIL), and the policy is
+    improved by it. What is kept is the policy that did best in trials on seeds of their own, which
+    robolearn evaluate never uses.
+
+    Example: robolearn finetune runs/lift --on sim:lift --demos datasets/lift --to runs/lift-gail
+
+    Attributes:
+        run_folder: a run, or a policy folder, that practice begins from.
+        on: where it practises: sim:NAME, gym:ID, or the path of a task's TOML file.
+        demos: a dataset of demonstrations of that task.
+        to: the run folder, which is made.
+        config: a TOML file with the options below, such as the config.toml of another run; what the
+            command line names goes before it.
+        resume: go on with the practice that the run folder holds.
+        wandb: project of Weights & Biases that figures go to, beside the run folder.
+        processes: simulators at once.
+        ray: simulators on the machines of the Ray cluster that is running, instead of this one.
+        finetuning: how to practise.
+    """
+
+    run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]
+    on: str
+    demos: Path
+    to: Path
+    config: Path | None = None
+    resume: bool = False
+    wandb: str | None = None
+    processes: Annotated[int, Field(ge=1)] = available_cores()
+    ray: bool = False
+    finetuning: Annotated[FinetuningConfig, tyro.conf.arg(name="")] = field(
+        default_factory=FinetuningConfig
+    )
+
+    @classmethod
+    def defaults(cls, arguments: Sequence[str]) -> Finetune | None:
+        named = config_named(arguments)
+        if named is None:
+            return None
+        missing = dict.fromkeys(("run_folder", "on", "demos", "to"), tyro.MISSING)
+        return cls(**missing, config=named, finetuning=read_toml(named, FinetuningConfig))
+
+    def run(self) -> int:
+        from robolearn.cli.report import report
+        from robolearn.environments.targets import load_target
+        from robolearn.environments.task import SimTask
+        from robolearn.episodes.formats import open_dataset
+        from robolearn.learning.finetuning.finetune import finetune
+        from robolearn.learning.run import Run
+        from robolearn.policies.checkpoint import load_policy
+
+        dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
+        task = load_target(self.on)
+        relevant = task.observation.relevant if isinstance(task, SimTask) else ()
+        command = ["finetune", str(self.run_folder), "--on", self.on, "--demos"]
+        with Run.train(
+            self.to,
+            self.finetuning,
+            dataset,
+            resume=self.resume,
+            wandb_project=self.wandb,
+            command=command,
+        ) as run:
+            if run.policy.is_dir():
+                self.console.say(f"{self.to} is finished already")
+            else:
+                try:
+                    with (
+                        self._environments(task) as environments,
+                        self.console.progress("practising") as progress,
+                    ):
+                        finetune(
+                            policy, dataset, environments, relevant, run, self.finetuning, progress
+                        )
+                except KeyboardInterrupt:
+                    raise Stopped(
+                        f"a checkpoint is in {self.to}; the same command with --resume goes on"
+                    ) from None
+            rows = run.read_metrics()
+            path = report(run)
+        tried = [row for row in rows if "valid/best" in row]
+        first, best = tried[0]["valid/best"], tried[-1]["valid/best"]
+        self.console.say(
+            f"policy in {run.policy} (in trials {first:.3g} at first, {best:.3g} at best); "
+            f"report in {path}"
+        )
+        result = {"run": self.to, "policy": run.policy, "report": path, "metrics": rows[-1]}
+        self.console.result(result)
+        return 0
+
+    def _environments(self, task: Task) -> VectorEnvironment:
+        """As many as an iteration has episodes, so that each does one."""
+        from robolearn.control.process_environments import ProcessEnvironments
+        from robolearn.control.ray_environments import RayEnvironments
+        from robolearn.environments.targets import make_environment
+
+        count = self.finetuning.episodes
+        make, workers = partial(make_environment, task), min(self.processes, count)
+        return (RayEnvironments if self.ray else ProcessEnvironments)(make, count, workers)

@@ -1,0 +1,61 @@
+"""How a policy is fine-tuned. Imports no torch, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+
+from robolearn.learning.rewards.config import RewardConfig
+from robolearn.learning.updates.config import UpdateConfig
+from robolearn.shelf import STRICT
+
+type Count = Annotated[int, Field(ge=1)]
+type NotNegative = Annotated[float, Field(ge=0)]
+
+
+@dataclass(frozen=True)
+class FinetuningConfig:
+    """Practice in the simulator, guided by demonstrations.
+
+    Attributes:
+        reward: what is learnt from demonstrations.
+        update: how the policy is improved.
+        steps: control steps of practice in all.
+        episodes: of an iteration: rollouts, then the reward, then the policy.
+        warmup: iterations in which only reward and values learn.
+        cloning: weight of the cloning loss at the beginning.
+        cloning_at_end: and after ``cloning_steps``; in between it changes evenly.
+        cloning_steps: control steps.
+        cloning_batch: demonstrated windows in a step.
+        average: share of the old in the moving average of the weights, by iteration; the average is
+            what is tried and kept.
+        validate_every: iterations between two trials of the average, on seeds of their own.
+        validation_episodes: of each trial.
+        patience: times that the policy may fall back and be set back to the best one, with half
+            the learning rate, before the practice ends.
+        seed: of all that is random.
+    """
+
+    reward: RewardConfig = field(default_factory=RewardConfig)
+    update: UpdateConfig = field(default_factory=UpdateConfig)
+    steps: Count = 50_000
+    episodes: Count = 8
+    warmup: Annotated[int, Field(ge=0)] = 3
+    cloning: NotNegative = 0.1
+    cloning_at_end: NotNegative = 0.03
+    cloning_steps: Count = 30_000
+    cloning_batch: Count = 128
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.75
+    validate_every: Count = 8
+    validation_episodes: Count = 40
+    patience: Annotated[int, Field(ge=0)] = 3
+    seed: Annotated[int, Field(ge=0, lt=100)] = 0
+
+    __pydantic_config__ = STRICT
+
+    def cloning_weight(self, steps: int) -> float:
+        """Of the cloning loss after so many control steps."""
+        share = min(steps / self.cloning_steps, 1.0)
+        return self.cloning + share * (self.cloning_at_end - self.cloning)

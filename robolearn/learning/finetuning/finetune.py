@@ -1,0 +1,106 @@
+"""Practice from beginning to end, in a run folder."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from robolearn.control.vector_environment import VectorEnvironment
+from robolearn.episodes.dataset import Dataset
+from robolearn.errors import ConfigurationError
+from robolearn.learning.finetuning.config import FinetuningConfig
+from robolearn.learning.finetuning.practice import Practising
+from robolearn.learning.interrupts import interrupt_held_back
+from robolearn.learning.progress import Progress
+from robolearn.learning.run import Run
+from robolearn.policies.checkpoint import load_policy
+from robolearn.policies.policy import Policy
+
+
+def finetune(
+    policy: Policy,
+    dataset: Dataset,
+    environments: VectorEnvironment,
+    relevant: tuple[str, ...],
+    run: Run,
+    config: FinetuningConfig,
+    progress: Progress,
+) -> Policy:
+    """Let a policy practise, from the run's newest checkpoint if it has one, and keep the best.
+
+    A run that is finished is left as it is. Stopped by Ctrl-C, it leaves a checkpoint of the last
+    whole iteration.
+
+    Args:
+        policy: cloned, as a rule; it is changed.
+        dataset: demonstrations.
+        environments: of the task that they are of.
+        relevant: elements that a reward is learnt from, where the config names none; none for all.
+        run: where everything is kept.
+        config: how.
+        progress: called after each iteration.
+
+    Returns:
+        The average of the weights that did best in its trial, on seeds of their own.
+
+    Raises:
+        FeatureMismatch: policy, demonstrations and environments do not fit each other.
+        ConfigurationError: the policy decides on chunks, or has no density.
+        DatasetError: there are too few demonstrations.
+        TrainingError: the checkpoint is another's.
+        SimulationError: the simulators fail again and again.
+    """
+    if run.policy.is_dir():
+        return load_policy(run.policy)
+    _require_fit(policy, dataset, environments)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        practising = Practising(policy, dataset, environments, relevant, config)
+        practising.load_state_dict(run.newest_checkpoint())
+        with run.metrics() as metrics:
+            metrics.go_on_from(practising.steps)
+            try:
+                if practising.best.weights == {}:
+                    with interrupt_held_back():
+                        metrics.log(0, practising.try_average())
+                while practising.steps < config.steps and practising.best.fallen <= config.patience:
+                    with interrupt_held_back():
+                        figures = practising.iterate()
+                        last = practising.steps >= config.steps
+                        if last or practising.iteration % config.validate_every == 0:
+                            figures |= practising.try_average()
+                            run.save_checkpoint(practising.steps, practising.state_dict())
+                        metrics.log(practising.steps, _finite(figures))
+                    progress(practising.steps, config.steps, _text(figures, practising.best.score))
+            except KeyboardInterrupt:
+                run.save_checkpoint(practising.steps, practising.state_dict())
+                raise
+        practising.average.load_state_dict(practising.best.weights)
+        run.save_policy(practising.average)
+    return practising.average
+
+
+def _require_fit(policy: Policy, dataset: Dataset, environments: VectorEnvironment) -> None:
+    policy.schema.require_fit(environments.context, "the environment")
+    policy.schema.require_fit(dataset.context, "the demonstrations")
+    if policy.config.horizon > 1:
+        raise ConfigurationError(
+            f"the policy decides on {policy.config.horizon} actions at once, and practice on each "
+            "by itself: train one with --policy.horizon 1"
+        )
+    if not policy.arm_head.has_density:
+        raise ConfigurationError(
+            f"the head {policy.config.action.head!r} has no density, which practice needs: train "
+            "one with mixture, gaussian, categorical, autoregressive or realnvp"
+        )
+
+
+def _finite(figures: dict[str, float]) -> dict[str, float]:
+    """JSON has no NaN."""
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def _text(figures: dict[str, float], best: float) -> str:
+    done = figures.get("practice/success", figures.get("practice/return", 0.0))
+    return f"{done:.3g} in practice, {best:.3g} at best in trials"

@@ -1,0 +1,251 @@
+"""All that changes while a policy practises."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Mapping
+
+import torch
+
+from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACTICE_SEEDS
+from robolearn.control.vector_environment import VectorEnvironment
+from robolearn.episodes.dataset import Dataset
+from robolearn.episodes.features import SIMULATOR_STATE, Feature
+from robolearn.errors import DatasetError, TrainingError
+from robolearn.learning.finetuning.best import Best
+from robolearn.learning.finetuning.config import FinetuningConfig
+from robolearn.learning.finetuning.demonstrations import add_demonstrations
+from robolearn.learning.finetuning.rollouts import Rollouts
+from robolearn.learning.finetuning.trajectories import Trajectories, Trajectory
+from robolearn.learning.rewards.features import SeenFeatures
+from robolearn.learning.rewards.registry import make_reward
+from robolearn.learning.updates.base import Practice
+from robolearn.learning.updates.critics import CriticInputs
+from robolearn.learning.updates.registry import make_update
+from robolearn.learning.windows import learning_windows
+from robolearn.policies.policy import Policy
+
+
+class Practising:
+    """Rollouts → the reward learns → the policy learns, and the average of its weights is tried.
+
+    Args:
+        policy: that begins; it is changed.
+        dataset: demonstrations.
+        environments: to practise in.
+        relevant: elements that a reward is learnt from, where the config names none; none for all.
+        config: how.
+
+    Attributes:
+        policy: as it is.
+        average: moving average of its weights, by iteration.
+        best: average that did best in its trial.
+        steps: control steps of practice so far.
+        iteration: how many were done.
+        lost_episodes: that broke off because a simulator failed, and were not learnt from.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        dataset: Dataset,
+        environments: VectorEnvironment,
+        relevant: tuple[str, ...],
+        config: FinetuningConfig,
+    ) -> None:
+        self._config = config
+        self.policy = policy.eval()
+        self.average = copy.deepcopy(policy)
+        self.best = Best()
+        self.steps = self.iteration = self.lost_episodes = 0
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._seeds = FIRST_PRACTICE_SEED + config.seed * PRACTICE_SEEDS
+        vectors = _vectors(environments)
+        self._seen = SeenFeatures(config.reward.features or relevant or tuple(vectors), vectors)
+        kept = {
+            name: feature
+            for name, feature in environments.context.features.items()
+            if name in policy.schema.inputs or name in self._seen.names
+        }
+        memory = policy.config.memory
+
+        def trajectories() -> Trajectories:
+            size = len(policy.schema.action.low)
+            return Trajectories(
+                kept, size, memory.history, memory.past_actions, environments.horizon
+            )
+
+        self._trajectories = trajectories
+        self._demonstrations, self._held_out = trajectories(), trajectories()
+        add_demonstrations(dataset, "train", self._demonstrations, list(kept))
+        add_demonstrations(dataset, "valid", self._held_out, list(kept))
+        batch = config.reward.discriminator.batch
+        if len(self._demonstrations) < batch:
+            raise DatasetError(
+                f"the demonstrations have {len(self._demonstrations)} steps, and the reward learns "
+                f"from {batch} at once: give more, or --reward.discriminator.batch"
+            )
+        self._seen.fit(self._demonstrations.all.before.present)
+        self._rollouts = Rollouts(environments, kept)
+        self._replay = trajectories()
+        self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
+        self.update = make_update(
+            self.policy,
+            CriticInputs(self.policy, self._seen),
+            self._demonstrations,
+            self._replay,
+            config.update,
+        )
+        self._windows = learning_windows(dataset, policy.schema, policy.config, "train")
+
+    def iterate(self) -> dict[str, float]:
+        """One iteration; gives figures to look at, by name."""
+        began = time.perf_counter()
+        first = self._seeds + self.iteration * self._config.episodes
+        seeds = range(first, first + self._config.episodes)
+        done = self._rollouts.collect(
+            self.policy, lambda of: self.update.choose(of, self._generator), seeds
+        )
+        self.iteration += 1
+        self.lost_episodes += len(seeds) - len(done)
+        seconds = {"rollouts": time.perf_counter() - began}
+        if not done:
+            return {"practice/lost_episodes": float(self.lost_episodes)}
+        new = self._trajectories()
+        for trajectory in done:
+            new.add(trajectory)
+            self._replay.add(trajectory)
+        self.steps += sum(map(len, done))
+        figures = {f"practice/{name}": value for name, value in scores_of(done).items()}
+        began = time.perf_counter()
+        learnt = self.reward.update(self._demonstrations, self._replay, self._generator)
+        seconds["reward"] = time.perf_counter() - began
+        figures |= {f"reward/{name}": value for name, value in learnt.items()}
+        if len(self._held_out):
+            figures["reward/held_out_accuracy"] = self.reward.accuracy(self._held_out.all)
+        practice = Practice(
+            new,
+            self.reward,
+            self._cloning_loss,
+            self._config.cloning_weight(self.steps),
+            policy_stays=self.iteration <= self._config.warmup,
+        )
+        began = time.perf_counter()
+        improved = self.update.improve(practice, self._generator)
+        seconds["policy"] = time.perf_counter() - began
+        figures |= {f"policy/{name}": value for name, value in improved.items()}
+        self._follow()
+        figures |= {f"seconds/{name}": value for name, value in seconds.items()}
+        return figures | {"practice/lost_episodes": float(self.lost_episodes)}
+
+    def try_average(self) -> dict[str, float]:
+        """Try the average on the validation seeds, and set a policy back that fell behind."""
+        count = self._config.validation_episodes
+        seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
+        began = time.perf_counter()
+        tried = self._rollouts.collect(self.average, lambda of: of.mode(), seeds)
+        seconds = time.perf_counter() - began
+        figures = scores_of(tried)
+        knows = "success" in figures
+        scores = [float(bool(of.success)) if knows else of.task_return for of in tried]
+        fell_back = self.best.see(self.average, scores + [0.0] * (count - len(tried)))
+        if fell_back:
+            self.policy.load_state_dict(self.best.weights)
+            self.average.load_state_dict(self.best.weights)
+            if self.best.is_better:
+                self.update.rate /= 2
+        return {
+            **{f"valid/{name}": value for name, value in figures.items()},
+            "seconds/trials": seconds,
+            "valid/best": self.best.score,
+            "valid/set_back": float(self.best.fallen),
+        }
+
+    def _cloning_loss(self) -> torch.Tensor:
+        chosen = torch.randint(
+            len(self._windows), (self._config.cloning_batch,), generator=self._generator
+        )
+        self.policy.train()
+        loss = self.policy.losses(self._windows.batch(chosen), self._generator)["total"]
+        self.policy.eval()
+        return loss
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        averaged: list[torch.Tensor] = list(self.average.parameters())
+        now = list[torch.Tensor](self.policy.parameters())
+        torch._foreach_lerp_(averaged, now, 1 - self._config.average)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Everything that `load_state_dict` needs to go on, as tensors by name."""
+        counters = [self.steps, self.iteration, self.lost_episodes]
+        parts = {
+            "policy": self.policy.state_dict(),
+            "average": self.average.state_dict(),
+            "best": self.best.state_dict(),
+            "reward": self.reward.state_tensors(),
+            "update": self.update.state_dict(),
+            "replay": self._replay.state_dict(),
+        }
+        return {
+            **{f"{part}.{name}": value for part, of in parts.items() for name, value in of.items()},
+            "counters": torch.tensor(counters),
+            "rate": torch.tensor(self.update.rate, dtype=torch.float64),
+            "generator": self._generator.get_state(),
+            "dropout": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, torch.Tensor] | None) -> None:
+        """Go on from a `state_dict`; None changes nothing.
+
+        Raises:
+            TrainingError: it is of another policy, or incomplete.
+        """
+        if state is None:
+            return
+        try:
+            self._load(state)
+        except (KeyError, ValueError, RuntimeError, TypeError) as error:
+            raise TrainingError(
+                "the checkpoint is of another policy or another task; resume with what it was "
+                "begun with, or practise into another folder"
+            ) from error
+
+    def _load(self, state: Mapping[str, torch.Tensor]) -> None:
+        self.policy.load_state_dict(_part(state, "policy"))
+        self.average.load_state_dict(_part(state, "average"))
+        self.best.load_state_dict(_part(state, "best"))
+        self.reward.load_state_tensors(_part(state, "reward"))
+        self.update.load_state_dict(_part(state, "update"))
+        self._replay.load_state_dict(_part(state, "replay"))
+        self.steps, self.iteration, self.lost_episodes = state["counters"].tolist()
+        self.update.rate = state["rate"].item()
+        self._generator.set_state(state["generator"])
+        torch.set_rng_state(state["dropout"])
+
+
+def scores_of(trajectories: list[Trajectory]) -> dict[str, float]:
+    """Means of ``success``, where it is known, and of the environment's own ``return``."""
+    if not trajectories:
+        return {}
+    count = len(trajectories)
+    figures = {"return": sum(of.task_return for of in trajectories) / count}
+    if trajectories[0].success is not None:
+        figures["success"] = sum(bool(of.success) for of in trajectories) / count
+    return figures
+
+
+def _vectors(environments: VectorEnvironment) -> dict[str, Feature]:
+    return {
+        name: feature
+        for name, feature in environments.context.features.items()
+        if len(feature.shape) == 1 and name != SIMULATOR_STATE
+    }
+
+
+def _part(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
+    prefix = f"{name}."
+    return {
+        key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)
+    }

@@ -1,0 +1,109 @@
+"""A policy drives many environments at once, and what came of it is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+
+from robolearn.control.vector_environment import VectorEnvironment
+from robolearn.episodes.features import Feature
+from robolearn.episodes.frames import Array
+from robolearn.learning.finetuning.trajectories import Trajectory
+from robolearn.policies.distribution import PolicyDistribution
+from robolearn.policies.policy import Policy
+
+type Choose = Callable[[PolicyDistribution], torch.Tensor]
+"""From a policy's answer to the actions (N, 1, A) that are carried out."""
+
+
+class Rollouts:
+    """Episodes of a policy, N at a time.
+
+    Args:
+        environments: N, with the features of the policy.
+        features: that are kept of each observation, by name.
+    """
+
+    def __init__(self, environments: VectorEnvironment, features: Mapping[str, Feature]) -> None:
+        self._environments = environments
+        self._features = features
+
+    @torch.no_grad()
+    def collect(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
+        """One episode for each seed, up to the horizon, but for those that were lost or failed.
+
+        Args:
+            policy: that drives; not in training mode.
+            choose: what it does.
+            seeds: of the episodes.
+        """
+        count = len(self._environments)
+        return [
+            trajectory
+            for first in range(0, len(seeds), count)
+            for trajectory in self._episodes(policy, choose, seeds[first : first + count])
+        ]
+
+    def _episodes(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
+        environments = self._environments
+        idle = len(environments) - len(seeds)
+        environments.reset([*seeds, *[seeds[-1]] * idle])  # they do an episode twice
+        observed = environments.observe()
+        count, action = len(environments), environments.context.action
+        memory = policy.config.memory
+        seen = [self._kept(observed.values)]
+        frames = policy.encoder(_as_frames(policy, observed.values)).repeat(1, memory.history, 1)
+        past = torch.zeros(count, memory.past_actions, len(action.low))
+        asked: list[torch.Tensor] = []
+        sent: list[torch.Tensor] = []
+        steps = np.full(count, environments.horizon)
+        returns, success = np.zeros(count), np.zeros(count, bool)
+        terminated, broken = np.zeros(count, bool), np.zeros(count, bool)
+        for step in range(environments.horizon):
+            age = torch.arange(memory.history, 0, -1) > step + 1
+            past_age = torch.arange(memory.past_actions, 0, -1) > step
+            distribution = policy.decide(
+                frames, past, age.expand(count, -1), past_age.expand(count, -1)
+            )
+            asked.append(choose(distribution)[:, 0])
+            sent.append(torch.from_numpy(environments.act(asked[-1].numpy())).float())
+            observed = environments.observe()
+            seen.append(self._kept(observed.values))
+            going_on = steps > step
+            returns += np.where(going_on, observed.reward, 0.0)
+            success |= observed.success & going_on
+            over = observed.terminated | observed.truncated | observed.failed | observed.lost
+            ended = over & going_on
+            steps[ended] = step + 1
+            terminated |= observed.terminated & ended
+            broken |= (observed.failed | observed.lost) & ended
+            if (steps <= step + 1).all():
+                break
+            frame = policy.encoder(_as_frames(policy, observed.values))
+            frames = torch.cat([frames[:, 1:], frame], 1)
+            if memory.past_actions:
+                past = torch.cat([past[:, 1:], policy.units.past(sent[-1])[:, None]], 1)
+        knows_success = bool(observed.success_known.any())
+        frames_of = {name: torch.stack([each[name] for each in seen], 1) for name in seen[0]}
+        asked_of, sent_of = torch.stack(asked, 1), torch.stack(sent, 1)
+        return [
+            Trajectory(
+                {name: rows[index, : steps[index] + 1] for name, rows in frames_of.items()},
+                sent_of[index, : steps[index]],
+                asked_of[index, : steps[index]],
+                bool(terminated[index]),
+                bool(success[index]) if knows_success else None,
+                float(returns[index]),
+            )
+            for index in range(len(seeds))
+            if not broken[index]
+        ]
+
+    def _kept(self, values: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(values[name]) for name in self._features}
+
+
+def _as_frames(policy: Policy, values: Mapping[str, Array]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(values[name])[:, None] for name in policy.schema.inputs}

@@ -1,0 +1,1 @@
+"""Rewards that are learnt from demonstrations: GAIL and its family."""

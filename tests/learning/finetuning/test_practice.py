@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from points import POINT, Points, record, start
+
+from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACTICE_SEEDS
+from robolearn.episodes.formats import open_dataset
+from robolearn.errors import DatasetError
+from robolearn.learning.finetuning.config import FinetuningConfig
+from robolearn.learning.finetuning.practice import Practising
+from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
+from robolearn.learning.updates.config import (
+    GradientConfig,
+    OffPolicyConfig,
+    PpoConfig,
+    TrpoConfig,
+    UpdateConfig,
+)
+from robolearn.policies.policy import Policy
+
+UPDATE = UpdateConfig(
+    discount=0.9,
+    off_policy=OffPolicyConfig(batch=64, hidden=32, critic_rate=3e-3, actor_rate=3e-3, updates=0.5),
+    trpo=TrpoConfig(divergence=0.05, share=1.0),
+    ppo=PpoConfig(learning_rate=3e-3, batch=64),
+    gradient=GradientConfig(learning_rate=1e-2),
+)
+CONFIG = FinetuningConfig(
+    reward=RewardConfig(
+        discriminator=DiscriminatorConfig(
+            hidden=(32,), batch=64, learning_rate=1e-2, updates=10, recent=800
+        )
+    ),
+    update=UPDATE,
+    episodes=8,
+    warmup=2,
+    cloning=0.0,
+    cloning_at_end=0.0,
+    average=0.5,
+    validation_episodes=16,
+)
+
+
+def practising(
+    policy: Policy, dataset: Path, config: FinetuningConfig = CONFIG, **points: object
+) -> Practising:
+    environments = Points(8, **points)  # type: ignore[arg-type]
+    return Practising(policy, open_dataset(dataset), environments, (), config)
+
+
+def without_seconds(figures: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in figures.items() if not name.startswith("seconds/")}
+
+
+def distance(practice: Practising) -> float:
+    """From the middle in the second half of the episodes that were practised last."""
+    transitions = practice._replay.all
+    point = transitions.before.present[POINT][-96:, 0].view(8, 12)
+    return point[:, 6:].abs().mean().item()
+
+
+@pytest.mark.parametrize("method", ["gail", "airl", "state-only"])
+def test_each_reward_brings_the_points_where_the_demonstrations_bring_them(
+    method: str, untrained, points_dataset: Path
+) -> None:
+    reward = dataclasses.replace(CONFIG.reward, method=method)
+    update = dataclasses.replace(UPDATE, method="ppo")
+    config = dataclasses.replace(CONFIG, reward=reward, update=update, episodes=16)
+    practice = practising(untrained(), points_dataset, config)
+    before = 1.0
+    for iteration in range(50):
+        practice.iterate()
+        if iteration == 1:
+            before = distance(practice)
+    assert distance(practice) < 0.2 < 0.3 < before
+
+
+@pytest.mark.parametrize(
+    ("method", "iterations"),
+    [("off-policy", 30), ("trpo", 50), ("actor-critic", 60), ("reinforce", 60)],
+)
+def test_each_update_brings_the_points_where_the_demonstrations_bring_them(
+    method: str, iterations: int, untrained, points_dataset: Path
+) -> None:
+    update = dataclasses.replace(UPDATE, method=method)
+    config = dataclasses.replace(CONFIG, update=update, episodes=16)
+    practice = practising(untrained(), points_dataset, config)
+    before = 1.0
+    for iteration in range(iterations):
+        practice.iterate()
+        if iteration == 1:
+            before = distance(practice)
+    assert distance(practice) < 0.6 * before
+
+
+@pytest.mark.parametrize("head", ["mixture", "autoregressive", "realnvp"])
+@pytest.mark.parametrize("method", ["off-policy", "trpo", "ppo"])
+def test_heads_with_a_density_practise(
+    head: str, method: str, untrained, points_dataset: Path
+) -> None:
+    config = dataclasses.replace(
+        CONFIG, update=dataclasses.replace(UPDATE, method=method), warmup=0
+    )
+    policy = untrained(head)
+    before = [weight.clone() for weight in policy.parameters()]
+    practice = practising(policy, points_dataset, config)
+    figures = [practice.iterate() for _ in range(2)][-1]
+    assert all(np.isfinite(value) for value in figures.values())
+    changed = [
+        not torch.equal(old, new) for old, new in zip(before, policy.parameters(), strict=True)
+    ]
+    assert any(changed)
+
+
+def test_in_the_warm_up_the_policy_stays_as_it_is(untrained, points_dataset: Path) -> None:
+    policy = untrained()
+    before = [weight.clone() for weight in policy.parameters()]
+    practice = practising(policy, points_dataset)
+    for _ in range(2):
+        practice.iterate()
+    assert all(torch.equal(old, new) for old, new in zip(before, policy.parameters(), strict=True))
+    practice.iterate()
+    assert not torch.equal(before[-1], list(policy.parameters())[-1])
+
+
+@pytest.mark.parametrize("method", ["off-policy", "ppo"])
+def test_practice_goes_on_to_the_bit(method: str, untrained, points_dataset: Path) -> None:
+    config = dataclasses.replace(CONFIG, update=dataclasses.replace(UPDATE, method=method))
+    whole = practising(untrained(), points_dataset, config)
+    torch.manual_seed(1)
+    for _ in range(3):
+        whole.iterate()
+    whole.try_average()
+    state = {name: value.clone() for name, value in whole.state_dict().items()}
+    expected = [without_seconds(whole.iterate()) for _ in range(2)]
+    again = practising(untrained(), points_dataset, config)
+    again.load_state_dict(state)
+    assert [without_seconds(again.iterate()) for _ in range(2)] == expected
+    for one, other in zip(whole.policy.parameters(), again.policy.parameters(), strict=True):
+        assert torch.equal(one, other)
+    assert (again.steps, again.iteration) == (whole.steps, whole.iteration)
+    assert again.best.score == whole.best.score
+
+
+def test_practice_and_trials_have_seeds_of_their_own(untrained, points_dataset: Path) -> None:
+    environments = Points(8)
+    config = dataclasses.replace(CONFIG, seed=3)
+    practice = Practising(untrained(), open_dataset(points_dataset), environments, (), config)
+    practice.iterate()
+    practice.iterate()
+    first = FIRST_PRACTICE_SEED + 3 * PRACTICE_SEEDS
+    assert environments.seeds == list(range(first, first + 16))
+    assert first + PRACTICE_SEEDS < 2**32
+    environments.seeds.clear()
+    practice.try_average()
+    assert environments.seeds == list(range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 16))
+
+
+def test_an_episode_that_broke_off_is_not_learnt_from(untrained, points_dataset: Path) -> None:
+    practice = practising(untrained(), points_dataset, lost=2)
+    figures = practice.iterate()
+    assert figures["practice/lost_episodes"] == 1
+    assert practice.steps == 7 * 12
+
+
+def test_a_task_that_is_over_leads_to_the_absorbing_state(untrained, points_dataset: Path) -> None:
+    practice = practising(untrained(), points_dataset, edge=1.05)
+    for _ in range(4):
+        practice.iterate()
+    held = practice._replay.all
+    assert held.terminated.any()
+    assert held.absorbing.any()
+    assert len(held) == 4 * 8 * 12  # filled up to the horizon
+    assert (
+        practice.reward.of_absorbing < practice.reward.reward(practice._demonstrations.all).mean()
+    )
+
+
+def test_an_update_that_is_not_finite_is_rejected_and_counted(
+    untrained, points_dataset: Path
+) -> None:
+    policy = untrained()
+    practice = practising(policy, points_dataset, dataclasses.replace(CONFIG, warmup=0))
+    losses = practice._cloning_loss
+    practice._cloning_loss = lambda: losses() * torch.nan  # type: ignore[method-assign]
+    figures = practice.iterate()
+    assert figures["policy/steps_rejected"] > 0
+    assert all(weight.isfinite().all() for weight in policy.parameters())
+
+
+def test_a_policy_that_fell_behind_is_set_back(untrained, points_dataset: Path) -> None:
+    practice = practising(untrained(), points_dataset)
+    assert "valid/success" in practice.try_average()
+    practice.best.score, practice.best.is_better = 1.0, True
+    best = {name: value + 1 for name, value in practice.best.weights.items()}
+    practice.best.weights = best
+    figures = practice.try_average()
+    assert figures["valid/set_back"] == 1
+    assert practice.update.rate == 0.5
+    for name, value in practice.policy.state_dict().items():
+        assert torch.equal(value, best[name])
+
+
+def test_too_few_demonstrations_are_refused(untrained, tmp_path: Path) -> None:
+    few = record(tmp_path / "few", episodes=2)
+    with pytest.raises(DatasetError, match="22 steps, and the reward learns from 64 at once"):
+        practising(untrained(), few)
+
+
+def test_points_start_where_their_seed_says() -> None:
+    points = Points(8)
+    points.reset(range(8))
+    assert points.observe().values[POINT][:, 0] == pytest.approx([start(n) for n in range(8)])
