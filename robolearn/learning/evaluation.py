@@ -15,12 +15,14 @@ from robolearn.control.seeds import FIRST_TRIAL_SEED
 from robolearn.control.simulation import SeededOutcome, record_episodes
 from robolearn.control.workers import available_cores
 from robolearn.environments.targets import Task
+from robolearn.episodes.features import IMAGES
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.learning.progress import Progress
 from robolearn.learning.success import Evaluation
 from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.config import ActionChoice
+from robolearn.policies.schema import PolicySchema
 
 
 def evaluate(
@@ -38,7 +40,7 @@ def evaluate(
 
     Args:
         policy: its folder.
-        task: to try it on.
+        task: to try it on, `with_cameras_seen` by the policy.
         target: how the user named the task.
         episodes: how many.
         first_seed: of the first episode; the next ones follow.
@@ -50,8 +52,9 @@ def evaluate(
     Raises:
         PolicyError: the policy cannot be read.
         FeatureMismatch: it does not fit the task.
-        SimulationError: a simulator died.
+        SimulationError: a simulator died, or it has no such camera as the policy sees.
     """
+    task = with_cameras_seen(task, load_policy(policy).schema)
     seeds = range(first_seed, first_seed + episodes)
     results: list[SeededOutcome] = []
     for result in record_episodes(
@@ -82,6 +85,18 @@ def evaluate(
         broken_down=tuple(outcome.ended == "failed" for outcome in outcomes),
         actions=actions,
     )
+
+
+def with_cameras_seen(task: Task, schema: PolicySchema) -> Task:
+    """The same task, rendering the cameras that a policy sees unless it names cameras itself.
+
+    All are rendered as large as the policy sees the first: an environment has one size.
+    """
+    if task.cameras.names or not schema.images:
+        return task
+    height, width, _ = schema.inputs[schema.images[0]].shape
+    names = tuple(name.removeprefix(f"{IMAGES}.") for name in schema.images)
+    return task.with_cameras(names, height, width, task.cameras.quality)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,12 @@ import pytest
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.simulation import record_episodes, seeds_after
 from robolearn.environments.targets import load_target, make_environment
-from robolearn.environments.task import SimTask
+from robolearn.environments.task import Cameras, SimTask
+from robolearn.episodes.features import Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
-from robolearn.learning.evaluation import evaluate, load_agent
+from robolearn.learning.evaluation import evaluate, load_agent, with_cameras_seen
 from robolearn.learning.success import Evaluation, wilson_interval
 from robolearn.policies.checkpoint import save_policy
 from robolearn.policies.config import PolicyConfig
@@ -126,6 +127,39 @@ def test_a_policy_that_does_not_fit_the_task_is_refused(
     ):
         evaluate(lift_policy, other, "sim:other", 2, 0, 1, record, lambda *a: None)
     assert not list((tmp_path / "e").rglob("*.hdf5"))
+
+
+AGENTVIEW, WRIST = "observation.images.agentview", "observation.images.robot0_eye_in_hand"
+
+
+def test_a_task_renders_what_the_policy_sees_unless_it_names_cameras(
+    short_task: SimTask, lift_demonstrations: Path
+) -> None:
+    context = open_dataset(lift_demonstrations).context
+    blind = PolicySchema.of(context, ())
+    assert with_cameras_seen(short_task, blind) is short_task
+    images = {name: Feature("uint8", (48, 64, 3)) for name in (WRIST, AGENTVIEW)}
+    seeing = dataclasses.replace(blind, inputs={**blind.inputs, **images})
+    full = dataclasses.replace(short_task, cameras=Cameras(quality="full"))
+    rendered = Cameras(("robot0_eye_in_hand", "agentview"), 48, 64, "full")
+    assert with_cameras_seen(full, seeing).cameras == rendered
+    own = short_task.with_cameras(("frontview",), 84, 84)
+    assert with_cameras_seen(own, seeing) is own
+
+
+@pytest.mark.rendering
+def test_a_policy_that_sees_images_is_tried_on_a_task_without_cameras(
+    short_task: SimTask, tmp_path: Path
+) -> None:
+    environment = make_environment(short_task.with_cameras(("agentview",), 48, 64))
+    schema = PolicySchema.of(environment.context, (AGENTVIEW,))
+    environment.close()
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), tmp_path / "p")
+    with FolderWriter(tmp_path / "tried") as record:
+        evaluation = evaluate(tmp_path / "p", short_task, "t", 1, 70, 1, record, lambda *a: None)
+    assert evaluation.steps == (3,)
+    recorded = open_dataset(tmp_path / "tried").context
+    assert recorded.features[AGENTVIEW].shape == (48, 64, 3)
 
 
 def test_seeds_follow_the_last_episode_and_stop_before_those_of_evaluation(
