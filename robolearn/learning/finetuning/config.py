@@ -42,12 +42,12 @@ class FinetuningConfig:
     update: UpdateConfig = field(default_factory=UpdateConfig)
     steps: Count = 50_000
     episodes: Count = 8
-    warmup: Annotated[int, Field(ge=0)] = 3
-    cloning: NotNegative = 0.1
+    warmup: Annotated[int, Field(ge=0)] = 6
+    cloning: NotNegative = 0.3
     cloning_at_end: NotNegative = 0.03
     cloning_steps: Count = 30_000
     cloning_batch: Count = 128
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.75
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.5
     validate_every: Count = 8
     validation_episodes: Count = 40
     patience: Annotated[int, Field(ge=0)] = 3

@@ -32,9 +32,9 @@ class OffPolicyConfig:
             action's own units.
     """
 
-    updates: Positive = 1.0
+    updates: Positive = 0.5
     actor_every: Count = 2
-    batch: Annotated[int, Field(ge=2, multiple_of=2)] = 128
+    batch: Annotated[int, Field(ge=4, multiple_of=4)] = 256
     hidden: Count = 256
     critic_rate: Positive = 3e-4
     actor_rate: Positive = 1e-4
