@@ -21,9 +21,13 @@ def _no_token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ROBOLEARN_TOKEN", raising=False)
 
 
+PATIENT = {"agent": 10.0, "joints": 10.0, "cameras": 10.0}
+"""A watchdog that does not mind a busy machine."""
+
+
 def profile(folder: Path, **changes: object) -> Path:
-    content = paper.profile(folder, leader=paper.leader(folder), horizon=20, **changes)
-    return paper.write(folder, content)
+    settings: dict[str, object] = {"horizon": 20, "watchdog": PATIENT, **changes}
+    return paper.write(folder, paper.profile(folder, leader=paper.leader(folder), **settings))
 
 
 def said(capsys: pytest.CaptureFixture[str]) -> str:
