@@ -47,7 +47,7 @@ def test_recorded_by_the_leader_learnt_and_deployed(
     assert "episode 2 of 2: 20 control steps, kept as number 1; " in out
     dataset = open_dataset(demos)
     episode = dataset.episode(0)
-    np.testing.assert_allclose(episode.actions[:, 0], np.deg2rad(30), atol=np.deg2rad(2.01))
+    np.testing.assert_allclose(episode.actions[:, 0], np.deg2rad(30), atol=np.deg2rad(4))
     # What was sent at one step is where the arm is at the next.
     reached = episode.observations["observation.state"][1:]
     np.testing.assert_allclose(reached, episode.actions[:-1], atol=1e-6)
