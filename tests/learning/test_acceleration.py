@@ -142,6 +142,10 @@ def test_a_policy_is_tried_while_it_is_trained(
     assert robolearn(train_command) == 2
     assert "belong together" in capsys.readouterr().err
     assert not to.exists()
+    steps = ["--steps", "1", "--evaluate-every", "1000"]  # so that no trial is ever due
+    assert robolearn([*train_command, *steps, "--on", "gym:Pendulum-v1"]) == 2
+    assert "the policy does not fit gym:Pendulum-v1: " in capsys.readouterr().err
+    assert not to.exists()
     options = ["--on", "sim:cartpole", "--evaluate-episodes", "1"]
     assert robolearn([*train_command, *options]) == 0
     tried = [row for row in Run(to).read_metrics() if "trial/return" in row]
