@@ -14,7 +14,8 @@ after the last step is tried on seeds of `robolearn evaluate`: others for each p
 each head. Settings were chosen on further seeds.
 
 What is done is kept in --to: broken off, the same command goes on, in the middle of a training,
-too. Writes benchmarks/results/pusht.json and pusht.png.
+too. Writes benchmarks/results/pusht.json and pusht.png, in which heads that are not named stay as
+they are, if they were trained on these demonstrations with the settings of today.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ TOLERANCE = 1e-2
 """Pixels, of a usual demonstration. States are stored in single precision, and contacts make more
 of the first one's rounding; few end further away."""
 BOOTSTRAPS = 10_000
+REPORT = RESULTS / "pusht.json"
 PUBLISHED = {
     "LSTM-GMM (published)": 0.67,
     "BET (published)": 0.79,
@@ -311,9 +313,41 @@ def summary(setting: Setting, runs: list[dict[str, object]]) -> dict[str, object
         "episodes": episodes,
         "successes": successes,
         "wilson_95": [round(bound, 4) for bound in wilson_interval(successes, episodes)],
-        "actions": setting.actions,
-        "config": asdict(setting.config) | {"seed": "as below"},
+        **described(setting),
         "runs": runs,
+    }
+
+
+def described(setting: Setting) -> dict[str, object]:
+    """A setting as it is written down with its results."""
+    config = asdict(setting.config) | {"seed": "as below"}
+    return {"actions": setting.actions, "config": json.loads(json.dumps(config))}
+
+
+def written(
+    others: dict[str, Setting], demonstrations: dict[str, object]
+) -> dict[str, dict[str, object]]:
+    """What is known of heads that are left alone.
+
+    Args:
+        others: these heads.
+        demonstrations: as they are written down; results of other ones are of no use.
+    """
+    before = json.loads(REPORT.read_text()) if REPORT.is_file() else {}
+    if before.get("demonstrations") != demonstrations:
+        return {}
+    return {
+        head: results
+        for head, results in before["heads"].items()
+        if head in others and described(others[head]).items() <= results.items()
+    }
+
+
+def described_demonstrations(greatest_rewards: list[float]) -> dict[str, object]:
+    """Demonstrations as they are written down."""
+    return {
+        "episodes": len(greatest_rewards),
+        "mean_greatest_reward": round(float(np.mean(greatest_rewards)), 4),
     }
 
 
@@ -341,7 +375,8 @@ def main() -> None:
         convert(arguments.data, load_target(TARGET), demonstrations)
     dataset = open_dataset(demonstrations)
     best = [episode.rewards.max() for episode in dataset.episodes(range(len(dataset)))]
-    done: dict[str, dict[str, object]] = {}
+    others = {head: of for head, of in compared.items() if head not in arguments.heads}
+    done = written(others, described_demonstrations(best))
     for head in arguments.heads:
         runs: list[dict[str, object]] = []
         for seed in range(arguments.seeds):
@@ -361,15 +396,12 @@ def write(heads: dict[str, dict[str, object]], demonstrated: list[float]) -> Non
     """What is known so far, as JSON and a picture."""
     results = {
         "machine": {"cores": available_cores(), "system": platform.platform()},
-        "demonstrations": {
-            "episodes": len(demonstrated),
-            "mean_greatest_reward": round(float(np.mean(demonstrated)), 4),
-        },
+        "demonstrations": described_demonstrations(demonstrated),
         "published_best_checkpoint": PUBLISHED,
         "heads": heads,
     }
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "pusht.json").write_text(json.dumps(results, indent=2) + "\n")
+    REPORT.write_text(json.dumps(results, indent=2) + "\n")
     figure, (bars, curves) = plt.subplots(1, 2, figsize=(11, 3.2), layout="constrained")
     names = [*PUBLISHED, *heads]
     means = [*PUBLISHED.values(), *(of["mean_greatest_reward"] for of in heads.values())]

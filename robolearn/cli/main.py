@@ -126,9 +126,26 @@ def _explain(error: Exception) -> str:
             "the disk is full; free some space and run the same command again, "
             "what was finished before is intact"
         )
+    if _is_out_of_memory(error):
+        return (
+            "there is not enough memory; free some, or ask for less: to train, a smaller --batch, "
+            "network or --policy.horizon, or --accumulate"
+        )
     if isinstance(error, RobolearnError | OSError):
         return str(error)
     return f"this should not happen: {type(error).__name__}: {error} (--debug shows where)"
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, of the machine or of a GPU.
+
+    torch tells it by a RuntimeError's words. Its class for GPUs is one, too, and says the first.
+    """
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in said for words in ("out of memory", "allocate memory", "alloc_failed"))
+    )
 
 
 def make_command(name: str, arguments: Sequence[str]) -> Command:

@@ -21,8 +21,7 @@ class View(Command):
     Example: robolearn view datasets/lift
 
     Attributes:
-        path: a dataset of any form, a run folder, an .rrd recording
-            or a report.
+        path: a dataset of any form, a run or policy folder, an .rrd recording or a report.
         save: write the dataset's recording to this .rrd file instead of opening it.
     """
 
@@ -32,17 +31,18 @@ class View(Command):
     def run(self) -> int:
         from robolearn.errors import ConfigurationError, DatasetError
         from robolearn.learning.run import Run
+        from robolearn.policies.checkpoint import is_policy
         from robolearn.viewing.screen import open_recording, open_report, require_display
 
         if not self.path.exists():
             raise DatasetError(f"there is no {self.path}")
-        is_run = Run(self.path).config.is_file()
+        has_report = Run(self.path).config.is_file() or is_policy(self.path)
         if self.save is not None and self.save.suffix != ".rrd":
             raise ConfigurationError(f"--save {self.save}: name a file that ends in .rrd")
-        if self.path.suffix in {".rrd", ".html"} or is_run:
+        if self.path.suffix in {".rrd", ".html"} or has_report:
             if self.save is not None:
                 raise ConfigurationError(f"--save needs a dataset, which {self.path} is not")
-            shown = Run(self.path).report if is_run else self.path
+            shown = Run(self.path).report if has_report else self.path
             if not shown.is_file():
                 raise DatasetError(f"there is no {shown}: train --resume or evaluate writes it")
             (open_recording if shown.suffix == ".rrd" else open_report)(shown)

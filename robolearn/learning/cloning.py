@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -30,8 +30,19 @@ _VALIDATION_BATCH = 4096
 
 _log = logging.getLogger(__name__)
 
-type Trial = Callable[[Path], dict[str, float]]
-"""Tries a policy folder, and gives figures by name."""
+
+class Trial(Protocol):
+    """What tries policies while they are trained."""
+
+    def require_fit(self, schema: PolicySchema) -> None:
+        """Raise unless policies of this schema can be tried.
+
+        Raises:
+            FeatureMismatch: names every difference.
+        """
+
+    def __call__(self, policy: Path) -> dict[str, float]:
+        """Figures, by name, of the policy in a folder."""
 
 
 def clone(
@@ -60,7 +71,7 @@ def clone(
 
     Raises:
         DatasetError: the dataset cannot be read or is empty.
-        FeatureMismatch: it lacks what the config's policy is to see.
+        FeatureMismatch: it lacks what the config's policy is to see, or the trial does.
         ConfigurationError: the batch cannot be shared out between the processes.
         TrainingError: a loss is not finite; the last checkpoint is kept.
     """
@@ -72,6 +83,8 @@ def clone(
     windows = learning_windows(dataset, schema, config.policy, "train")
     if not config.policy.inputs:
         schema = _without_constant(schema, windows)
+    if trial is not None:
+        trial.require_fit(schema)
     with torch.random.fork_rng():
         learner = Learner(schema, config, windows, accelerator)
         learner.load_state_dict(run.newest_checkpoint())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import statistics
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from robolearn.agents.policy import PolicyAgent
 from robolearn.control.seeds import FIRST_TRIAL_SEED
 from robolearn.control.simulation import SeededOutcome, record_episodes
 from robolearn.control.workers import available_cores
-from robolearn.environments.targets import Task
+from robolearn.environments.targets import Task, make_environment
 from robolearn.episodes.features import IMAGES
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
@@ -112,6 +113,17 @@ class Trials:
     task: Task
     target: str
     episodes: int
+
+    def require_fit(self, schema: PolicySchema) -> None:
+        """Raise unless a policy of this schema can be tried, which else the first trial would.
+
+        Raises:
+            FeatureMismatch: names every difference.
+            MissingDependency: what simulates the task is not installed.
+            SimulationError: the task cannot be made, or has no such camera as the policy sees.
+        """
+        with contextlib.closing(make_environment(with_cameras_seen(self.task, schema))) as made:
+            schema.require_fit(made.context, self.target)
 
     def __call__(self, policy: Path) -> dict[str, float]:
         """``success`` or ``return``, means over the episodes, of the policy in a folder."""

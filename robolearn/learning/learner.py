@@ -17,6 +17,7 @@ from robolearn.errors import ConfigurationError, TrainingError
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
+from robolearn.policies.share import WHOLE, Share
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -91,8 +92,8 @@ class Learner:
         """One step of the optimiser.
 
         Returns:
-            The losses before it, as `Policy.losses` names them: means over the batch, of all
-            processes.
+            The losses before it, as `Policy.losses` names them: means over the whole batch, of all
+            its parts and processes.
 
         Raises:
             DatasetError: on the CPU, the batch holds a value that is not finite; names the feature.
@@ -100,10 +101,10 @@ class Learner:
         for group in self._optimizer.param_groups:
             group["lr"] = self.learning_rate
         sums: dict[str, torch.Tensor] = {}
-        for _ in range(self._config.accumulate):
+        parts = [next(self._batches) for _ in range(self._config.accumulate)]
+        for batch, share in zip(parts, self._shares(parts), strict=True):
             with self._accelerator.accumulate(self._objective):
-                batch = next(self._batches)
-                losses = self._objective(batch)
+                losses = self._objective(batch, share)
                 # Elsewhere, to look at a loss is to wait for it: cloning does it now and then.
                 if batch.actions.device.type == "cpu" and not math.isfinite(losses["total"].item()):
                     batch.require_finite()
@@ -120,6 +121,15 @@ class Learner:
         self.step += 1
         means = torch.stack(list(sums.values())) / self._config.accumulate
         return dict(zip(sums, self._accelerator.reduce(means, "mean"), strict=True))
+
+    def _shares(self, parts: list[Batch]) -> list[Share]:
+        """What each part of this process counts for, in the batch of all processes."""
+        processes = self._accelerator.num_processes
+        if len(parts) * processes == 1:
+            return [WHOLE]
+        counts = torch.stack([self._policy.counts(part) for part in parts]).float()
+        whole = self._accelerator.reduce(counts.sum(0), "sum").clamp_min(1)
+        return [Share(*share) for share in counts * (len(parts) * processes / whole)]
 
     def _require_same_features(self, state: dict[str, torch.Tensor]) -> None:
         try:
@@ -198,8 +208,8 @@ class _Objective(nn.Module):
         super().__init__()
         self.policy = policy
 
-    def forward(self, batch: Batch) -> dict[str, torch.Tensor]:
-        return self.policy.losses(batch)
+    def forward(self, batch: Batch, share: Share) -> dict[str, torch.Tensor]:
+        return self.policy.losses(batch, share=share)
 
 
 def _below(prefix: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -53,6 +53,11 @@ def save_policy(policy: Policy, folder: Path) -> None:
     commit(staged, folder)
 
 
+def is_policy(folder: Path) -> bool:
+    """Whether a folder is what `save_policy` wrote."""
+    return (folder / _CONFIG).is_file() and (folder / _WEIGHTS).is_file()
+
+
 def load_policy(folder: Path) -> Policy:
     """Read a policy, ready to decide.
 

@@ -77,6 +77,13 @@ class PolicyConfig:
         return self.memory.history + more
 
     @property
+    def learnt_frames(self) -> int:
+        """F, the last ones of these, whose actions it learns."""
+        if self.memory.is_sequence:
+            return self.memory.history
+        return 1 + self.auxiliary.needs_transitions
+
+    @property
     def learning_past_actions(self) -> int:
         """P', actions before the present one in such a window."""
         memory = self.memory

@@ -19,6 +19,7 @@ from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.encoders.observation import ObservationEncoder
 from robolearn.policies.memory.kinds import memory_of
 from robolearn.policies.schema import PolicySchema
+from robolearn.policies.share import WHOLE, Share
 
 
 class Policy(nn.Module):
@@ -127,8 +128,14 @@ class Policy(nn.Module):
             self.units,
         )
 
+    def counts(self, batch: Batch) -> torch.Tensor:
+        """(3,) what losses are means over: actions, frames and transitions, as `Share` has them."""
+        is_pad = batch.observation_is_pad[:, -self.config.learnt_frames :]
+        masks = _chunk_padding(batch, self.config.learnt_frames), is_pad, is_pad[:, :-1]
+        return torch.stack([(~mask).sum() for mask in masks])
+
     def losses(
-        self, batch: Batch, generator: torch.Generator | None = None
+        self, batch: Batch, generator: torch.Generator | None = None, share: Share = WHOLE
     ) -> dict[str, torch.Tensor]:
         """What to minimise, each a mean over what is no padding.
 
@@ -139,6 +146,7 @@ class Policy(nn.Module):
             batch: of demonstrations: windows of ``config.learning_frames`` observations and
                 ``config.learning_past_actions`` past actions.
             generator: of the noise that some heads train with; None means torch's own.
+            share: what the batch counts for, where it is a part of one; losses are times that.
 
         Returns:
             ``arm`` (in nats of the normalised action where the head has a density) and ``gripper``
@@ -154,19 +162,20 @@ class Policy(nn.Module):
             batch.past_action_is_pad if has_past else None,
         )
         count = vectors.shape[1]
-        actions, is_pad = _chunks(batch, count)
+        actions, is_pad = _chunks(batch, count), _chunk_padding(batch, count)
         flat = vectors.flatten(0, 1)
         losses = self.arm_head.losses(flat, self.units.arm(actions), is_pad, generator)
-        arm = losses.pop("action")
-        gripper = self.gripper_head.losses(flat, self.units.closed(actions), is_pad)["gripper"]
+        losses |= self.gripper_head.losses(flat, self.units.closed(actions), is_pad)
+        losses = {name: share.actions * loss for name, loss in losses.items()}
+        arm, gripper = losses.pop("action"), losses.pop("gripper")
         total = arm + self.config.gripper_weight * gripper
         if self.auxiliary:
-            weighted, auxiliary = self.auxiliary(vectors, batch, _last(past, count - 1))
+            weighted, auxiliary = self.auxiliary(vectors, batch, _last(past, count - 1), share)
             total, losses = total + weighted, {**losses, **auxiliary}
         return {"total": total, "arm": arm, "gripper": gripper, **losses}
 
 
-def _chunks(batch: Batch, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _chunks(batch: Batch, count: int) -> torch.Tensor:
     """The actions to learn at the last frames of windows.
 
     Args:
@@ -174,17 +183,21 @@ def _chunks(batch: Batch, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         count: F, frames.
 
     Returns:
-        (B · F, H, A) the chunk that begins at each frame; and (B · F, H) bool, it is padding, or
-        the frame is.
+        (B · F, H, A) the chunk that begins at each frame.
     """
     if count == 1:
-        return batch.actions, batch.action_is_pad
-    horizon = batch.actions.shape[1]
-    before = count - 1
-    actions = torch.cat([_last(batch.past_actions, before), batch.actions], 1)
-    is_pad = torch.cat([_last(batch.past_action_is_pad, before), batch.action_is_pad], 1)
-    is_pad = is_pad.unfold(1, horizon, 1) | batch.observation_is_pad[:, -count:, None]
-    return actions.unfold(1, horizon, 1).transpose(2, 3).flatten(0, 1), is_pad.flatten(0, 1)
+        return batch.actions
+    actions = torch.cat([_last(batch.past_actions, count - 1), batch.actions], 1)
+    return actions.unfold(1, batch.actions.shape[1], 1).transpose(2, 3).flatten(0, 1)
+
+
+def _chunk_padding(batch: Batch, count: int) -> torch.Tensor:
+    """(B · F, H) bool for `_chunks`: the action is padding, or the frame is."""
+    if count == 1:
+        return batch.action_is_pad
+    is_pad = torch.cat([_last(batch.past_action_is_pad, count - 1), batch.action_is_pad], 1)
+    is_pad = is_pad.unfold(1, batch.action_is_pad.shape[1], 1)
+    return (is_pad | batch.observation_is_pad[:, -count:, None]).flatten(0, 1)
 
 
 def _last(rows: torch.Tensor, count: int) -> torch.Tensor:

@@ -363,6 +363,17 @@ def assert_same_but_for_the_clock(first: Episode, second: Episode) -> None:
             "error: .*Permission denied.*/x",
         ),
         (KeyboardInterrupt(), 130, "stopped: "),
+        (MemoryError(), 2, "error: there is not enough memory; .*--batch"),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+            2,
+            "error: there is not enough memory; ",
+        ),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"),
+            2,
+            "error: there is not enough memory; ",
+        ),
         (
             RuntimeError("no such luck"),
             2,
@@ -384,6 +395,31 @@ def test_what_the_machine_does_is_one_line(
     monkeypatch.setattr(main, "make_command", fail)
     assert run(["info", "x"]) == status
     assert re.fullmatch(rf"robolearn: {line}.*\n", capsys.readouterr().err)
+
+
+def test_a_policy_folder_is_looked_at_by_its_report(
+    lift_demonstrations: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for display in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(display, raising=False)
+    schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
+    policy = tmp_path / "mine"
+    save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), policy)
+    assert "evaluate writes it" in refused(capsys, "view", policy)
+    assert "needs a dataset" in refused(capsys, "view", policy, "--save", tmp_path / "mine.rrd")
+    (policy / "report.html").touch()
+    assert f"no browser here to show {policy / 'report.html'}" in refused(capsys, "view", policy)
+
+
+def test_a_horizon_beyond_all_memory_is_one_line(
+    line_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    horizon = ["--policy.horizon", str(10**13)]
+    line = refused(capsys, "train", line_dataset, "--to", tmp_path / "run", *TINY, *horizon)
+    assert "not enough memory" in line
 
 
 def test_debug_shows_where_an_error_is_from(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from robolearn.learning.cloning import clone
 from robolearn.learning.config import CloningConfig
 from robolearn.learning.run import Run
 from robolearn.policies.action_heads.config import ActionHeadConfig, MixtureConfig
+from robolearn.policies.auxiliary.config import AuxiliaryConfig
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 
@@ -30,6 +31,14 @@ CONFIG = CloningConfig(
     warmup=5,
     log_every=5,
 )
+AUXILIARY = ("arm_pose", "final_pose", "object_pose", "next_observation", "inverse_dynamics")
+CHUNKS = dataclasses.replace(
+    CONFIG.policy, horizon=8, auxiliary=AuxiliaryConfig(**dict.fromkeys(AUXILIARY, 0.5), hidden=8)
+)
+SEQUENCES = dataclasses.replace(
+    CHUNKS, memory=MemoryConfig(kind="lstm", history=6, hidden=(32,), dropout=0.0)
+)
+"""Of ten episodes with 12 steps: a good half of what their windows hold is padding."""
 
 
 def train(dataset: Path, path: Path, **changes: object) -> Run:
@@ -51,16 +60,21 @@ def assert_close(one: Run, other: Run) -> None:
         assert torch.allclose(value, weights(other)[name], rtol=1e-3, atol=1e-4), name
 
 
-def test_a_batch_in_parts_is_the_whole_batch(line_dataset: Path, tmp_path: Path) -> None:
-    whole = train(line_dataset, tmp_path / "whole")
-    assert_close(whole, train(line_dataset, tmp_path / "parts", accumulate=4))
+@pytest.mark.parametrize("policy", [CONFIG.policy, CHUNKS, SEQUENCES])
+def test_a_batch_in_parts_is_the_whole_batch(
+    line_dataset: Path, tmp_path: Path, policy: PolicyConfig
+) -> None:
+    whole = train(line_dataset, tmp_path / "whole", policy=policy)
+    assert_close(whole, train(line_dataset, tmp_path / "parts", policy=policy, accumulate=4))
 
 
-def in_two_processes(dataset: Path, to: Path, **changes: int) -> subprocess.CompletedProcess[str]:
+def in_two_processes(
+    dataset: Path, to: Path, **changes: object
+) -> subprocess.CompletedProcess[str]:
     """Train as `CONFIG` says, by the command line."""
     options = {"steps": 20, "batch": 16, "warmup": 5, "log-every": 5} | changes
     memory = {"history": 2, "hidden": 32, "dropout": 0}
-    options |= {f"policy.memory.{name}": value for name, value in memory.items()}
+    options = {f"policy.memory.{name}": value for name, value in memory.items()} | options
     options["policy.action.mixture.modes"] = 2
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     train_command = ["-m", "robolearn", "train", str(dataset), "--to", str(to)]
@@ -80,6 +94,19 @@ def test_two_processes_train_as_one(line_dataset: Path, tmp_path: Path) -> None:
     done = in_two_processes(line_dataset, tmp_path / "two")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("policy in") == 1
+    assert_close(whole, Run(tmp_path / "two"))
+
+
+def test_two_processes_train_as_one_with_padding_and_parts(
+    line_dataset: Path, tmp_path: Path
+) -> None:
+    whole = train(line_dataset, tmp_path / "whole", policy=SEQUENCES)
+    auxiliary = {name.replace("_", "-"): 0.5 for name in AUXILIARY} | {"hidden": 8}
+    options = {f"policy.auxiliary.{name}": value for name, value in auxiliary.items()}
+    options |= {"policy.memory.kind": "lstm", "policy.memory.history": 6}
+    options |= {"policy.horizon": 8, "accumulate": 2}
+    done = in_two_processes(line_dataset, tmp_path / "two", **options)
+    assert done.returncode == 0, done.stderr
     assert_close(whole, Run(tmp_path / "two"))
 
 
@@ -114,6 +141,10 @@ def test_a_policy_is_tried_while_it_is_trained(
     train_command = ["train", data, "--to", str(to), "--steps", "4", "--evaluate-every", "2"]
     assert robolearn(train_command) == 2
     assert "belong together" in capsys.readouterr().err
+    assert not to.exists()
+    steps = ["--steps", "1", "--evaluate-every", "1000"]  # so that no trial is ever due
+    assert robolearn([*train_command, *steps, "--on", "gym:Pendulum-v1"]) == 2
+    assert "the policy does not fit gym:Pendulum-v1: " in capsys.readouterr().err
     assert not to.exists()
     options = ["--on", "sim:cartpole", "--evaluate-episodes", "1"]
     assert robolearn([*train_command, *options]) == 0

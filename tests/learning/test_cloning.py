@@ -37,6 +37,7 @@ from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
+from robolearn.policies.schema import PolicySchema
 from robolearn.shelf import read_toml
 
 CONFIG = CloningConfig(
@@ -160,12 +161,15 @@ def test_a_trial_changes_nothing(line_dataset: Path, tmp_path: Path) -> None:
     train(line_dataset, tmp_path / "untried")
     dataset, config = open_dataset(line_dataset), dataclasses.replace(CONFIG, evaluate_every=20)
 
-    def trial(policy: Path) -> dict[str, float]:
-        load_policy(policy)
-        return {"return": 1.0}
+    class Trial:
+        def require_fit(self, schema: PolicySchema) -> None: ...
+
+        def __call__(self, policy: Path) -> dict[str, float]:
+            load_policy(policy)
+            return {"return": 1.0}
 
     with Run.train(tmp_path / "tried", config, dataset, resume=False) as run:
-        clone(dataset, run, config, quiet, trial)
+        clone(dataset, run, config, quiet, Trial())
     assert_same(weights(tmp_path / "untried"), weights(tmp_path / "tried"))
 
 

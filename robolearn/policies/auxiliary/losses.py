@@ -19,6 +19,7 @@ from robolearn.policies.auxiliary.predictions import (
     Pose,
     Prediction,
 )
+from robolearn.policies.share import WHOLE, Share
 
 
 class AuxiliaryLosses(nn.Module):
@@ -79,7 +80,7 @@ class AuxiliaryLosses(nn.Module):
             )
 
     def forward(
-        self, vectors: torch.Tensor, batch: Batch, between: torch.Tensor
+        self, vectors: torch.Tensor, batch: Batch, between: torch.Tensor, share: Share = WHOLE
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """What to minimise.
 
@@ -88,11 +89,15 @@ class AuxiliaryLosses(nn.Module):
             batch: the windows.
             between: (B, F − 1, A) the actions that led from each of these frames to the next,
                 normalised.
+            share: as in `Policy.losses`.
 
         Returns:
             The sum of the losses with their weights; and each without it, by name.
         """
-        losses = {name: each.loss(vectors, batch, between) for name, each in self._named()}
+        losses = {
+            name: each.share(share) * each.loss(vectors, batch, between)
+            for name, each in self._named()
+        }
         weighted = [self._weights[name] * loss for name, loss in losses.items()]
         return torch.stack(weighted).sum(), losses
 

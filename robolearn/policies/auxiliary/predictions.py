@@ -13,6 +13,7 @@ from robolearn.episodes.loading.windows import Batch
 from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.encoders.state import StateEncoder
 from robolearn.policies.layers import perceptron
+from robolearn.policies.share import Share
 
 
 class Prediction(nn.Module, ABC):
@@ -49,6 +50,10 @@ class Prediction(nn.Module, ABC):
             between: (B, F − 1, A) the actions that led from each of these frames to the next,
                 normalised.
         """
+
+    def share(self, share: Share) -> torch.Tensor | float:
+        """What counts, of a part of a batch, for what this is a mean over."""
+        return share.frames
 
     def _error(
         self, given: torch.Tensor, wanted: torch.Tensor, is_pad: torch.Tensor
@@ -119,6 +124,9 @@ class NextObservation(Pose):
         is_pad = batch.observation_is_pad[:, -count:-1]
         return self._error(given, self._seen(batch, count - 1), is_pad)
 
+    def share(self, share: Share) -> torch.Tensor | float:
+        return share.transitions
+
 
 class InverseDynamics(Prediction):
     """The action between two frames: ‖f(h_t, h_{t+1}) − a_t‖².
@@ -135,3 +143,6 @@ class InverseDynamics(Prediction):
     def loss(self, vectors: torch.Tensor, batch: Batch, between: torch.Tensor) -> torch.Tensor:
         given = torch.cat([vectors[:, :-1], vectors[:, 1:]], -1)
         return self._error(given, between, batch.observation_is_pad[:, -vectors.shape[1] : -1])
+
+    def share(self, share: Share) -> torch.Tensor | float:
+        return share.transitions
