@@ -72,6 +72,18 @@ def patient(device: Any) -> Any:
     return device
 
 
+def connect(device: Any) -> None:
+    """Connect, again where an answer was late: the servos' library then raises this and that."""
+    for _ in range(3):
+        try:
+            device.connect(calibrate=False)
+            return
+        except (IndexError, ConnectionError):
+            if device.bus.is_connected:
+                device.bus.disconnect(disable_torque=False)
+    device.connect(calibrate=False)
+
+
 def make_follower(arm: VirtualArm, **options: Any) -> Any:
     from lerobot.robots.so_follower import SO101Follower, SO101FollowerConfig
 
@@ -91,7 +103,7 @@ def make_follower(arm: VirtualArm, **options: Any) -> Any:
 def follower(arm: VirtualArm) -> Iterator[Any]:
     """LeRobot's driver, connected. Closed without a word on the wire, which may be broken."""
     follower = make_follower(arm)
-    follower.connect(calibrate=False)
+    connect(follower)
     yield follower
     if follower.bus.is_connected:
         arm.repair()
@@ -112,7 +124,7 @@ def leader(arm: VirtualArm) -> Iterator[Any]:
             )
         )
     )
-    leader.connect(calibrate=False)
+    connect(leader)
     yield leader
     leader.disconnect()
 
@@ -127,7 +139,7 @@ def degrees(observation: dict[str, float]) -> np.ndarray:
 
 def test_follower_connects_calibrated_reads_and_disconnects(arm: VirtualArm) -> None:
     follower = make_follower(arm)
-    follower.connect(calibrate=False)
+    connect(follower)
     assert follower.is_calibrated
     assert follower.bus.sync_read("Torque_Enable", normalize=False) == dict.fromkeys(JOINTS, 1)
     assert follower.bus.read("P_Coefficient", "elbow_flex") == 16
@@ -138,7 +150,7 @@ def test_follower_connects_calibrated_reads_and_disconnects(arm: VirtualArm) -> 
     share = 100 * (state.follower[5] - low) / (high - low)
     assert observation["gripper.pos"] == pytest.approx(share, abs=0.5)
     follower.disconnect()
-    follower.connect(calibrate=False)
+    connect(follower)
     follower.disconnect()
     assert not follower.is_connected
 
@@ -274,7 +286,7 @@ def test_unplugged_cable(arm: VirtualArm, follower: Any) -> None:
         make_follower(arm).connect(calibrate=False)
     arm.repair()
     again = make_follower(arm)
-    again.connect(calibrate=False)
+    connect(again)
     again.disconnect()
 
 
