@@ -32,6 +32,7 @@ from pathlib import Path
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from sides import PEERS, RESULTS
 
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
@@ -313,15 +314,20 @@ def summary(setting: Setting, runs: list[dict[str, object]]) -> dict[str, object
         "episodes": episodes,
         "successes": successes,
         "wilson_95": [round(bound, 4) for bound in wilson_interval(successes, episodes)],
-        **described(setting),
+        "actions": setting.actions,
+        "config": asdict(setting.config) | {"seed": "as below"},
         "runs": runs,
     }
 
 
-def described(setting: Setting) -> dict[str, object]:
-    """A setting as it is written down with its results."""
-    config = asdict(setting.config) | {"seed": "as below"}
-    return {"actions": setting.actions, "config": json.loads(json.dumps(config))}
+def is_of(setting: Setting, results: dict[str, object]) -> bool:
+    """Whether a `summary` is of this setting; what was no option yet had its default."""
+    config = results["config"] | {"seed": setting.config.seed}
+    try:
+        config = TypeAdapter(CloningConfig).validate_python(config)
+    except ValidationError:
+        return False
+    return Setting(config, results["actions"]) == setting
 
 
 def written(
@@ -339,7 +345,7 @@ def written(
     return {
         head: results
         for head, results in before["heads"].items()
-        if head in others and described(others[head]).items() <= results.items()
+        if head in others and is_of(others[head], results)
     }
 
 
