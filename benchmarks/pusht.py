@@ -1,6 +1,7 @@
 """Policies cloned from human demonstrations of PushT: how much of the mark the T covers at best.
 
-    python benchmarks/pusht.py [--data FOLDER] [--heads mixture flow] [--seeds 3] [--episodes 50]
+    python benchmarks/pusht.py [--data FOLDER] [--heads mixture flow flow-mirrored]
+                               [--seeds 3] [--episodes 50]
 
 A disc pushes a T-shaped block onto its mark, in an environment with contacts, by 206 demonstrations
 that people gave for Diffusion Policy (Chi et al. 2023). FOLDER holds their replay buffer,
@@ -9,6 +10,10 @@ Needs gym-pusht in .peers, where `make test` puts it.
 
 The policy sees the eight corners of the T and where the disc is, as Diffusion Policy does with
 states. An episode of 300 steps counts as the greatest reward of its steps, min(coverage / 0.95, 1).
+The task is its own mirror image in the T's axis on its mark: x' = 512 - y, y' = 512 - x. What is
+called mirrored was trained on each demonstration and its mirror image, which the environment acts
+out as exactly as the demonstration.
+
 Each head is trained with several seeds on all demonstrations. The moving average of the weights
 after the last step is tried on seeds of `robolearn evaluate`: others for each policy, the same for
 each head. Settings were chosen on further seeds.
@@ -65,6 +70,8 @@ BUFFER = "pusht_cchi_v7_replay.zarr"
 TOLERANCE = 1e-2
 """Pixels, of a usual demonstration. States are stored in single precision, and contacts make more
 of the first one's rounding; few end further away."""
+SIDE = 512
+"""Pixels of the square in which all is."""
 BOOTSTRAPS = 10_000
 REPORT = RESULTS / "pusht.json"
 PUBLISHED = {
@@ -171,8 +178,25 @@ def demonstration(world: World, states: np.ndarray, actions: np.ndarray) -> tupl
     return episode, float(off)
 
 
-def convert(data: Path, task: GymnasiumTask, out: Path) -> None:
+def mirrored(states: np.ndarray, actions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What happened, seen in the axis of the T on its mark, which is x + y = 512.
+
+    Args:
+        states: (T, 5) as `World.put` takes them.
+        actions: (T, 2) pixels.
+    """
+    places = SIDE - states[:, [1, 0, 3, 2]]
+    return np.column_stack([places, np.pi / 2 - states[:, 4]]), SIDE - actions[:, ::-1]
+
+
+def convert(data: Path, task: GymnasiumTask, out: Path, *, with_mirrored: bool) -> None:
     """Write the demonstrations as a dataset of robolearn, none of them kept back for validation.
+
+    Args:
+        data: folder of the replay buffer.
+        task: the environment.
+        out: folder of the dataset.
+        with_mirrored: each is followed by its mirror image.
 
     Raises:
         SystemExit: acted out again, half of them go elsewhere than they went.
@@ -184,10 +208,13 @@ def convert(data: Path, task: GymnasiumTask, out: Path) -> None:
     offs = []
     with FolderWriter(unfinished) as writer:
         for recorded in buffer.episodes(range(len(buffer))):
-            states = recorded.observations[STATE].astype(np.float64)
-            episode, off = demonstration(world, states, recorded.actions)
-            writer.add(episode, valid=False)
-            offs.append(off)
+            moves = [(recorded.observations[STATE].astype(np.float64), recorded.actions)]
+            if with_mirrored:
+                moves.append(mirrored(*moves[0]))
+            for states, actions in moves:
+                episode, off = demonstration(world, states, actions)
+                writer.add(episode, valid=False)
+                offs.append(off)
     if np.median(offs) > TOLERANCE:
         raise SystemExit(f"gym-pusht is another: demonstrations end {np.median(offs):.3g} px away")
     unfinished.rename(out)
@@ -200,10 +227,12 @@ class Setting:
     Attributes:
         config: of the training.
         actions: which of the possible ones are carried out.
+        mirrored: trained on mirror images of the demonstrations, too.
     """
 
     config: CloningConfig
     actions: ActionChoice
+    mirrored: bool = False
 
 
 def settings() -> dict[str, Setting]:
@@ -222,6 +251,11 @@ def settings() -> dict[str, Setting]:
     return {
         "mixture": Setting(CloningConfig(mixture, steps=5000, average=0.995), "mode"),
         "flow": Setting(CloningConfig(flow, steps=18000, batch=128, average=0.999), "sample"),
+        "flow-mirrored": Setting(
+            CloningConfig(flow, steps=36000, batch=256, average=0.999, precision="bfloat16"),
+            "sample",
+            mirrored=True,
+        ),
     }
 
 
@@ -315,6 +349,7 @@ def summary(setting: Setting, runs: list[dict[str, object]]) -> dict[str, object
         "successes": successes,
         "wilson_95": [round(bound, 4) for bound in wilson_interval(successes, episodes)],
         "actions": setting.actions,
+        "mirrored": setting.mirrored,
         "config": asdict(setting.config) | {"seed": "as below"},
         "runs": runs,
     }
@@ -327,7 +362,7 @@ def is_of(setting: Setting, results: dict[str, object]) -> bool:
         config = TypeAdapter(CloningConfig).validate_python(config)
     except ValidationError:
         return False
-    return Setting(config, results["actions"]) == setting
+    return Setting(config, results["actions"], results.get("mirrored", False)) == setting
 
 
 def written(
@@ -375,15 +410,22 @@ def main() -> None:
         raise SystemExit(
             f"gym-pusht is missing ({error}): `make test` puts it into .peers"
         ) from error
-    demonstrations = arguments.to / "demonstrations"
     arguments.to.mkdir(parents=True, exist_ok=True)
-    if not demonstrations.is_dir():
-        convert(arguments.data, load_target(TARGET), demonstrations)
-    dataset = open_dataset(demonstrations)
+
+    def demonstrations(name: str, *, with_mirrored: bool) -> Dataset:
+        folder = arguments.to / name
+        if not folder.is_dir():
+            convert(arguments.data, load_target(TARGET), folder, with_mirrored=with_mirrored)
+        return open_dataset(folder)
+
+    dataset = demonstrations("demonstrations", with_mirrored=False)
     best = [episode.rewards.max() for episode in dataset.episodes(range(len(dataset)))]
     others = {head: of for head, of in compared.items() if head not in arguments.heads}
     done = written(others, described_demonstrations(best))
     for head in arguments.heads:
+        seen = dataset
+        if compared[head].mirrored:
+            seen = demonstrations("demonstrations_and_mirrored", with_mirrored=True)
         runs: list[dict[str, object]] = []
         for seed in range(arguments.seeds):
             setting = replace(compared[head], config=replace(compared[head].config, seed=seed))
@@ -391,7 +433,7 @@ def main() -> None:
             print(f"{head}, seed {seed}", flush=True)
             folder = arguments.to / f"{head}_{seed}"
             runs.append(
-                outcome(setting, dataset, folder, first, arguments.episodes, arguments.processes)
+                outcome(setting, seen, folder, first, arguments.episodes, arguments.processes)
             )
             done[head] = summary(setting, runs)
             print(f"  {runs[-1]['mean_greatest_reward']}, {runs[-1]['training']}", flush=True)

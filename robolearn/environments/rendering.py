@@ -193,6 +193,8 @@ class CameraRenderer:
             self._context = mujoco.MjrContext(self._drawn, mujoco.mjtFontScale.mjFONTSCALE_50)
         except Exception as error:
             raise _does_not_start(error) from error
+        # Far away the inverse of a distance is small, of which a float has more digits near 0.
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR.value
 
     def render(self, data: mujoco.MjData) -> dict[str, Array]:
         """Images (height, width, 3) uint8 by camera name, top row first."""
@@ -206,15 +208,43 @@ class CameraRenderer:
         """
         import mujoco
 
+        context = self._draw(data, camera)
+        rows = np.empty((self._rectangle.height, self._rectangle.width, 3), np.uint8)
+        mujoco.mjr_readPixels(rows, None, self._rectangle, context)
+        return np.ascontiguousarray(rows[::-1])
+
+    def depth(self, data: mujoco.MjData, camera: str) -> Array:
+        """(height, width, 1) float32 distances along the camera's axis, m, top row first.
+
+        Where nothing is, it is the distance at which the camera sees no further.
+
+        Raises:
+            RuntimeError: the renderer is closed.
+        """
+        import mujoco
+
+        context = self._draw(data, camera)
+        rows = np.empty((self._rectangle.height, self._rectangle.width, 1), np.float32)
+        mujoco.mjr_readPixels(None, rows, self._rectangle, context)
+        # Read is 1 at the near plane and 0 at the far one, linear in the inverse of the distance.
+        near, far = (
+            self._model.stat.extent * plane
+            for plane in (self._model.vis.map.znear, self._model.vis.map.zfar)
+        )
+        read = rows[::-1].astype(np.float64)
+        metres: Array = near / (read + (1.0 - read) * near / far)
+        return metres.astype(np.float32)
+
+    def _draw(self, data: mujoco.MjData, camera: str) -> mujoco.MjrContext:
+        import mujoco
+
         context = self._current()
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
         mujoco.mjv_updateScene(
             self._model, data, self._options, None, self._cameras[camera], everything, self._scene
         )
         mujoco.mjr_render(self._rectangle, self._scene, context)
-        rows = np.empty((self._rectangle.height, self._rectangle.width, 3), np.uint8)
-        mujoco.mjr_readPixels(rows, None, self._rectangle, context)
-        return np.ascontiguousarray(rows[::-1])
+        return context
 
     def own_texture(self, texture: int) -> Array:
         """(H, W, C) uint8 of one of the model's textures; fast images have fewer texels of it."""

@@ -20,6 +20,7 @@ from robolearn.environments.simulated_model import state_names
 from robolearn.environments.simulated_world import MODEL_SEED, SimulatedWorld
 from robolearn.environments.task import SimTask
 from robolearn.episodes.features import (
+    DEPTH,
     ENVIRONMENT_STATE,
     IMAGES,
     SIMULATOR_STATE,
@@ -128,7 +129,7 @@ class RobosuiteEnvironment(Environment):
         )
 
     def vectors(self) -> dict[str, Array]:
-        """What is observed now and is no image, by feature name."""
+        """What is observed now and is no image of colours, by feature name."""
         raw = self._observed
         values: dict[str, Array] = {
             f"{STATE}.{name}": self._features[f"{STATE}.{name}"].as_frame(raw[name])
@@ -138,6 +139,8 @@ class RobosuiteEnvironment(Environment):
             np.concatenate([np.ravel(raw[name]) for name in self._task.observation.objects])
         )
         values[SIMULATOR_STATE] = self._env.sim.get_state().flatten()
+        for camera in self._cameras_of_depth:
+            values[f"{IMAGES}.{camera}{DEPTH}"] = self._world.depth(camera)
         return values
 
     def image(self, name: str) -> Array:
@@ -356,11 +359,16 @@ class RobosuiteEnvironment(Environment):
         )
         features[ENVIRONMENT_STATE] = Feature("float32", (len(objects),), objects)
         features[SIMULATOR_STATE] = Feature("float64", self._env.sim.get_state().flatten().shape)
+        size = self._task.cameras.height, self._task.cameras.width
         for camera in self._task.cameras.names:
-            features[f"{IMAGES}.{camera}"] = Feature(
-                "uint8", (self._task.cameras.height, self._task.cameras.width, 3)
-            )
+            features[f"{IMAGES}.{camera}"] = Feature("uint8", (*size, 3))
+        for camera in self._cameras_of_depth:
+            features[f"{IMAGES}.{camera}{DEPTH}"] = Feature("float32", (*size, 1))
         return features
+
+    @property
+    def _cameras_of_depth(self) -> tuple[str, ...]:
+        return self._task.cameras.names if self._task.cameras.depth else ()
 
     def _element_names(self, observable: str) -> tuple[str, ...]:
         size = np.size(self._observed[observable])

@@ -128,15 +128,26 @@ class SimulatedWorld:
         Raises:
             SimulationError: it is not among those that are rendered.
         """
-        if self._renderer is None or camera not in self._cameras.names:
-            raise SimulationError(f"the task has no camera {camera!r}")
-        return self._renderer.image(self._env.sim.data._data, camera)
+        return self._renderer_of(camera).image(self._env.sim.data._data, camera)
+
+    def depth(self, camera: str) -> Array:
+        """(height, width, 1) float32 how far what a camera sees is along its axis, m.
+
+        Raises:
+            SimulationError: it is not among those that are rendered.
+        """
+        return self._renderer_of(camera).depth(self._env.sim.data._data, camera)
 
     def close(self) -> None:
         """Free what draws. May be called twice."""
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _renderer_of(self, camera: str) -> CameraRenderer:
+        if self._renderer is None or camera not in self._cameras.names:
+            raise SimulationError(f"the task has no camera {camera!r}")
+        return self._renderer
 
     def _becomes(self, text: str, drawn: Drawn | None) -> bool:
         """Whether the model that is simulated is a stored one, drawn so and its bodies moved.

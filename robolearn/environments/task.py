@@ -111,12 +111,15 @@ class Cameras:
         quality: ``fast``, for training, is ten times and more as fast as ``full``, for pictures
             and for images like robosuite's own: it leaves out shadows, reflections and smooth
             edges, and draws meshes and textures no finer than the images show.
+        depth: whether distances are observed, too: ``observation.images.<name>_depth``, (H, W, 1)
+            in m along the camera's axis.
     """
 
     names: tuple[str, ...] = ()
     height: Count = 84
     width: Count = 84
     quality: Quality = "fast"
+    depth: bool = False
 
     __pydantic_config__ = STRICT
 
@@ -163,10 +166,16 @@ class SimTask:
     __pydantic_config__ = STRICT
 
     def with_cameras(
-        self, names: tuple[str, ...], height: int, width: int, quality: Quality = "fast"
+        self,
+        names: tuple[str, ...],
+        height: int,
+        width: int,
+        quality: Quality = "fast",
+        *,
+        depth: bool = False,
     ) -> SimTask:
         """The same task with these cameras rendered."""
-        return replace(self, cameras=Cameras(names, height, width, quality))
+        return replace(self, cameras=Cameras(names, height, width, quality, depth))
 
 
 def load_task(target: str) -> SimTask:

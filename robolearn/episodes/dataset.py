@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.frames import EpisodeContext
-from robolearn.errors import ConfigurationError
+from robolearn.errors import ConfigurationError, DatasetError
 
 type Split = Literal["train", "valid", "all"]
 _SPLITS: tuple[Split, ...] = ("train", "valid", "all")
@@ -107,6 +107,24 @@ class Dataset(ABC):
     def episodes(self, indices: Sequence[int]) -> Iterator[Episode]:
         """Read episodes one after the other."""
         return (self.episode(index) for index in indices)
+
+    def indices(self, numbers: Sequence[int]) -> list[int]:
+        """Places of the episodes that have these numbers.
+
+        Raises:
+            DatasetError: there is no such episode.
+        """
+        places = {summary.number: index for index, summary in enumerate(self.summaries)}
+        if not places:
+            raise DatasetError(f"there is no episode in {self.path}")
+        for number in numbers:
+            if number not in places:
+                first, last = min(places), max(places)
+                some = "" if len(places) == last - first + 1 else ", some of them deleted"
+                raise DatasetError(
+                    f"there is no episode {number} in {self.path}; it has {first} to {last}{some}"
+                )
+        return [places[number] for number in numbers]
 
     def split(self, split: Split) -> list[int]:
         """Indices of the episodes on that side of the split between training and validation.

@@ -15,6 +15,8 @@ from robolearn.errors import DatasetError
 STATE = "observation.state"
 ENVIRONMENT_STATE = "observation.environment_state"
 IMAGES = "observation.images"
+DEPTH = "_depth"
+"""Follows a camera's name in the feature that has its distances."""
 ACTION = "action"
 SIMULATOR_STATE = "simulator_state"
 """Time, positions and velocities of all that is simulated: for replay, never a policy's input."""

@@ -16,7 +16,7 @@ from robolearn.control.seeds import FIRST_TRIAL_SEED
 from robolearn.control.simulation import SeededOutcome, record_episodes
 from robolearn.control.workers import available_cores
 from robolearn.environments.targets import Task, make_environment
-from robolearn.episodes.features import IMAGES
+from robolearn.episodes.features import DEPTH, IMAGES
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext
 from robolearn.learning.progress import Progress
@@ -93,11 +93,18 @@ def with_cameras_seen(task: Task, schema: PolicySchema) -> Task:
 
     All are rendered as large as the policy sees the first: an environment has one size.
     """
-    if task.cameras.names or not schema.images:
+    seen = (*schema.images, *schema.depths)
+    if task.cameras.names or not seen:
         return task
-    height, width, _ = schema.inputs[schema.images[0]].shape
-    names = tuple(name.removeprefix(f"{IMAGES}.") for name in schema.images)
-    return task.with_cameras(names, height, width, task.cameras.quality)
+    height, width = schema.inputs[seen[0]].shape[:2]
+    names = [name.removeprefix(f"{IMAGES}.").removesuffix(DEPTH) for name in seen]
+    return task.with_cameras(
+        tuple(dict.fromkeys(names)),
+        height,
+        width,
+        task.cameras.quality,
+        depth=bool(schema.depths),
+    )
 
 
 @dataclass(frozen=True)

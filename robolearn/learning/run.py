@@ -6,6 +6,7 @@
       config.toml        how it was trained
       dataset.json       on what it was trained
       policy/            what evaluate and deploy need, and all that they need
+      reward/            what was learnt from demonstrations in practice, to look at
       checkpoints/       where training can be resumed
       metrics.jsonl      one line of figures each few steps; the same as TensorBoard events
       evaluation.json    how good the policy is
@@ -60,6 +61,7 @@ class Run:
         self._wandb_project = wandb_project
         self.config = path / "config.toml"
         self.policy = path / "policy"
+        self.reward = path / "reward"
         self.evaluation = path / "evaluation.json"
         self.evaluation_episodes = path / "evaluation"
         self.unfinished_evaluation = path / "evaluation.unfinished"

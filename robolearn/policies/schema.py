@@ -102,6 +102,11 @@ class PolicySchema:
         """Names of the inputs that are colour images."""
         return tuple(name for name, feature in self.inputs.items() if feature.is_image)
 
+    @property
+    def depths(self) -> tuple[str, ...]:
+        """Names of the inputs that are images of distances."""
+        return tuple(name for name, feature in self.inputs.items() if feature.is_depth)
+
     def without(self, names: Collection[str]) -> PolicySchema:
         """The same with fewer inputs."""
         inputs = {name: of for name, of in self.inputs.items() if name not in names}

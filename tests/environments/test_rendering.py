@@ -15,9 +15,10 @@ from robolearn.environments import rendering
 from robolearn.environments.fast_model import texture_bitmap
 from robolearn.environments.rendering import CameraRenderer, gl_renderer, select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
+from robolearn.environments.targets import load_target
 from robolearn.environments.task import Cameras, SimTask, load_task
 from robolearn.episodes.episode import Episode, require_same_features
-from robolearn.episodes.features import IMAGES, SIMULATOR_STATE
+from robolearn.episodes.features import DEPTH, IMAGES, SIMULATOR_STATE
 from robolearn.errors import FeatureMismatch, MissingDependency, ShelfError
 
 pytestmark = [
@@ -50,6 +51,67 @@ def test_a_fast_image_resembles_the_full_one(name: str) -> None:
         # Blocks of 12 pixels hide edges, smooth or not: what is where, and its colour.
         blocks = [image.reshape(7, 12, 7, 12, 3).mean(axis=(1, 3)) for image in (fast, full)]
         assert np.abs(blocks[0] - blocks[1]).mean() < 8
+
+
+TABLE = """
+<mujoco>
+  <visual><map znear="0.01" zfar="50"/></visual>
+  <statistic extent="1"/>
+  <worldbody>
+    <camera name="above" pos="0 0 2" fovy="60"/>
+    <geom type="plane" size="3 3 1" group="1"/>
+    <geom type="box" size="0.2 0.2 0.25" pos="0.3 0 0.25" group="1"/>
+  </worldbody>
+</mujoco>
+"""
+
+
+def test_distances_are_metres_along_the_cameras_axis() -> None:
+    import mujoco
+
+    model = mujoco.MjModel.from_xml_string(TABLE)
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    renderer = CameraRenderer(model, ("above",), 64, 96, "full")
+    distances = renderer.depth(data, "above")
+    colours = renderer.image(data, "above")
+    renderer.close()
+    assert distances.shape == (64, 96, 1)
+    assert distances.dtype == np.float32
+    # The table is 2 m below, in the corners, too; the box, right of the middle, 1.5 m.
+    np.testing.assert_allclose(distances[[0, -1, 32], [0, -1, 10], 0], 2.0, atol=1e-3)
+    middle = 96 // 2 + round(0.3 / 1.5 * 32 / np.tan(np.deg2rad(30)))
+    np.testing.assert_allclose(distances[28:36, middle - 3 : middle + 3], 1.5, atol=1e-3)
+    assert colours.shape == (64, 96, 3)  # what is measured changes nothing of what is seen
+
+
+def test_distances_are_observed_where_a_task_asks_for_them(lift_task: SimTask) -> None:
+    environment = RobosuiteEnvironment(lift_task.with_cameras(("agentview",), 84, 84, depth=True))
+    name = f"{IMAGES}.agentview{DEPTH}"
+    environment.reset(seed=1)
+    seen = environment.observe()
+    assert environment.context.features[name].is_depth
+    distances = seen.values[name]
+    assert distances.shape == (84, 84, 1)
+    # MuJoCo's own distances, by robosuite's camera.
+    import mujoco
+
+    env: Any = environment._env
+    with mujoco.Renderer(env.sim.model._model, 84, 84) as own:
+        own.enable_depth_rendering()
+        options = mujoco.MjvOption()
+        options.geomgroup[0] = 0
+        own.update_scene(env.sim.data._data, "agentview", options)
+        theirs = own.render()
+    environment.close()
+    assert np.median(np.abs(distances[..., 0] - theirs)) < 1e-3
+    assert distances.min() > 0.3  # the arm is in front of the camera, and not in it
+
+
+def test_gymnasium_renders_no_distances() -> None:
+    task = load_target("gym:CartPole-v1")
+    with pytest.raises(ShelfError, match="no distances"):
+        task.with_cameras(("render",), 84, 84, depth=True)
 
 
 def test_full_images_are_mujocos_own(lift_task: SimTask) -> None:

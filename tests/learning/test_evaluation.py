@@ -10,7 +10,7 @@ from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.simulation import record_episodes, seeds_after
 from robolearn.environments.targets import load_target, make_environment
 from robolearn.environments.task import Cameras, SimTask
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import DEPTH, Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.errors import ConfigurationError, FeatureMismatch, PolicyError
@@ -145,6 +145,19 @@ def test_a_task_renders_what_the_policy_sees_unless_it_names_cameras(
     assert with_cameras_seen(full, seeing).cameras == rendered
     own = short_task.with_cameras(("frontview",), 84, 84)
     assert with_cameras_seen(own, seeing) is own
+
+
+@pytest.mark.parametrize("colour", [True, False])
+def test_a_task_measures_the_distances_that_the_policy_sees(
+    colour: bool, short_task: SimTask, lift_demonstrations: Path
+) -> None:
+    blind = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
+    inputs = {AGENTVIEW + DEPTH: Feature("float32", (48, 64, 1))}
+    if colour:
+        inputs[AGENTVIEW] = Feature("uint8", (48, 64, 3))
+    seeing = dataclasses.replace(blind, inputs={**blind.inputs, **inputs})
+    rendered = with_cameras_seen(short_task, seeing).cameras
+    assert rendered == Cameras(("agentview",), 48, 64, depth=True)
 
 
 @pytest.mark.rendering

@@ -177,6 +177,15 @@ class FolderWriter(DatasetWriter):
     def __len__(self) -> int:
         return len(self._numbers)
 
+    def require_same_features(self, context: EpisodeContext) -> None:
+        """Refuse episodes that would not fit those that are there, before they are recorded.
+
+        Raises:
+            FeatureMismatch: names what differs.
+        """
+        if self._context is not None:
+            require_same_features(self._context, context, self.path)
+
     def add(self, episode: Episode, *, valid: bool | None = None) -> int:
         staged = self.stage("episode")
         try:
@@ -427,8 +436,7 @@ class FolderWriter(DatasetWriter):
         with reading(staged) as file:
             context = read_context(file, "demo_0")
             summary = read_summary(file, "demo_0", number, is_valid(number))
-        if self._context is not None:
-            require_same_features(self._context, context, self.path)
+        self.require_same_features(context)
         self._context = context
         return Entry(summary, staged.stat().st_size, crc32)
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from robolearn.episodes.features import (
     ACTION,
+    DEPTH,
     ENVIRONMENT_STATE,
     IMAGES,
     SIMULATOR_STATE,
@@ -38,6 +39,7 @@ _REPLAY_BUFFER = {
     STATE: "state",
 }
 _REPLAY_BUFFER_IMAGE = "img"
+_LEROBOT_DEPTH = "observation.depth"
 _LEROBOT_OWN = {"timestamp", "frame_index", "episode_index", "index", "task_index", "task"}
 
 _PLAIN = re.compile(r"[^./\\\x00-\x1f\x7f]+")
@@ -165,7 +167,8 @@ def lerobot_keys(features: Mapping[str, Feature]) -> dict[str, list[str]]:
     All names are LeRobot's already. What LeRobot has in one vector, ``observation.state``, is made
     of our parts of it, one after the other: those that are vectors of floating point numbers. Any
     other ``observation.state.<part>`` is a feature of its own, and so are all where there is an
-    ``observation.state`` besides.
+    ``observation.state`` besides. Distances of a camera are ``observation.depth.<camera>``: LeRobot
+    takes what has images in its name for colours.
 
     Raises:
         DatasetError: LeRobot has no place for a feature.
@@ -173,7 +176,12 @@ def lerobot_keys(features: Mapping[str, Feature]) -> dict[str, list[str]]:
     keys: dict[str, list[str]] = {}
     for name, feature in features.items():
         joined = STATE not in features and _is_part(name, feature)
-        keys.setdefault(STATE if joined else name, []).append(name)
+        key = STATE if joined else name
+        if feature.is_depth and name.startswith(f"{IMAGES}."):
+            key = f"{_LEROBOT_DEPTH}.{name.removeprefix(f'{IMAGES}.').removesuffix(DEPTH)}"
+            if key in features:
+                raise DatasetError(f"a LeRobot dataset has no place for both {name} and {key}")
+        keys.setdefault(key, []).append(name)
     for name in keys:
         if "/" in name or name in _LEROBOT_OWN or name.startswith(("next.", "robolearn.")):
             raise DatasetError(f"a LeRobot dataset has no place for a feature called {name!r}")

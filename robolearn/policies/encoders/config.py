@@ -64,6 +64,10 @@ class EncoderConfig:
             ``range`` to [−1, 1], ``none``.
         least_scale: in the values' own units (1 cm, 0.01 rad); what varies less is not blown up to
             unit size.
+        state_noise: deviation of the noise that is added in training to what a robot senses of
+            itself (``observation.state…``), as a share of each element's own. A policy that cannot
+            trust where it is looks where it has to go, and finds back there when it has drifted
+            off (Ke et al. 2021, "Grasping with Chopsticks").
         state_hidden: widths of an MLP over the state before it joins the images; none hands the
             normalised state on.
         task_width: of the vector for each task's text.
@@ -72,6 +76,7 @@ class EncoderConfig:
 
     scaling: Scaling = "standard"
     least_scale: Annotated[float, Field(ge=0)] = 0.01
+    state_noise: Annotated[float, Field(ge=0)] = 0.0
     state_hidden: tuple[Width, ...] = ()
     task_width: Width = 16
     camera: CameraConfig = field(default_factory=CameraConfig)

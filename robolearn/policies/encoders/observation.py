@@ -8,14 +8,12 @@ from typing import cast
 import torch
 from torch import nn
 
-from robolearn.episodes.features import TASK_INDEX, Feature
+from robolearn.episodes.features import DEPTH, TASK_INDEX, Feature
 from robolearn.errors import FeatureMismatch
 from robolearn.policies.encoders.camera import CameraEncoder
 from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.encoders.state import StateEncoder
 from robolearn.policies.encoders.task_text import TaskTextEncoder
-
-_DEPTH = "_depth"
 
 
 class ObservationEncoder(nn.Module):
@@ -125,7 +123,7 @@ def _cameras(inputs: Mapping[str, Feature]) -> list[tuple[str | None, str | None
     pairs: list[tuple[str | None, str | None]] = []
     for name, feature in inputs.items():
         if feature.is_image:
-            depth = name + _DEPTH
+            depth = name + DEPTH
             if depth not in inputs or not inputs[depth].is_depth:
                 pairs.append((name, None))
                 continue
@@ -136,8 +134,8 @@ def _cameras(inputs: Mapping[str, Feature]) -> list[tuple[str | None, str | None
                 )
             pairs.append((name, depth))
         elif feature.is_depth:
-            colour = inputs.get(name.removesuffix(_DEPTH))
-            if not (name.endswith(_DEPTH) and colour and colour.is_image):
+            colour = inputs.get(name.removesuffix(DEPTH))
+            if not (name.endswith(DEPTH) and colour and colour.is_image):
                 pairs.append((None, name))
     return pairs
 

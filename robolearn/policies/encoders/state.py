@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import STATE, Feature
 from robolearn.errors import FeatureMismatch
 from robolearn.policies.encoders.config import EncoderConfig
 from robolearn.policies.layers import perceptron
@@ -39,6 +39,7 @@ class StateEncoder(nn.Module):
         FeatureMismatch: a feature is no vector.
     """
 
+    _noise: torch.Tensor
     _picked: torch.Tensor
     _columns: torch.Tensor
 
@@ -65,6 +66,10 @@ class StateEncoder(nn.Module):
         self.register_buffer("_picked", picked, persistent=False)
         self.register_buffer("_columns", columns, persistent=False)
         size = len(plain) + 6 * len(starts)
+        own = [name.startswith(STATE) for name, _ in self._element_names()]
+        noise = config.state_noise * torch.tensor(own, dtype=torch.float32)
+        self._noisy = config.state_noise > 0
+        self.register_buffer("_noise", noise, persistent=False)
         self.normalizer = Normalizer(size, config.scaling, config.least_scale)
         self.layers = perceptron(size, config.state_hidden)
         self.width = (size, *config.state_hidden)[-1]
@@ -115,6 +120,9 @@ class StateEncoder(nn.Module):
     def of_vector(self, vector: torch.Tensor) -> torch.Tensor:
         """`forward` for (B, K, D') float32: all features side by side, in the order of inputs."""
         features: torch.Tensor = self.normalizer(self._turned(vector))
+        if self.training and self._noisy:
+            varies = self.normalizer.gain > 0
+            features = features + self._noise * varies * torch.randn_like(features)
         if len(self.layers):
             features = self.layers(features)
         return features

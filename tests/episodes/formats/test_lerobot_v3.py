@@ -72,6 +72,7 @@ def rich(episode: Episode, seed: int) -> Episode:
         "observation.state.keypoint": Feature("float32", (4, 2)),
         "observation.state.count": Feature("int64", ()),
         "simulator_state": Feature("float64", (5,)),
+        "observation.images.side_depth": Feature("float32", (4, 10, 1)),
     }
     side = Feature("uint8", (4, 10, 3))
     features = {**episode.context.features, **added, "observation.images.side": side}

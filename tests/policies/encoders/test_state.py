@@ -67,6 +67,23 @@ def test_what_it_was_fitted_to_has_zero_mean_and_unit_deviation() -> None:
     np.testing.assert_allclose(normalized.std(0), 1, atol=1e-5)
 
 
+def test_in_training_what_a_robot_senses_of_itself_is_noisy() -> None:
+    inputs = {
+        "observation.state": Feature("float32", (3,)),
+        "observation.environment_state": Feature("float32", (2,)),
+    }
+    frames = {name: torch.rand(4000, *feature.shape) for name, feature in inputs.items()}
+    frames["observation.state"][:, 2] = 0.5  # never varies, and so is nothing to the network
+    encoder = StateEncoder(inputs, EncoderConfig(state_noise=0.2))
+    encoder.fit(frames)
+    encoder.eval()
+    plain = encoder(frames)
+    torch.testing.assert_close(encoder(frames), plain, rtol=0, atol=0)
+    encoder.train()
+    added = (encoder(frames) - plain).std(0)
+    np.testing.assert_allclose(added, [0.2, 0.2, 0, 0, 0], atol=0.01)
+
+
 def test_the_layers_come_behind() -> None:
     encoder = StateEncoder(INPUTS, EncoderConfig(state_hidden=(8, 5)))
     assert encoder.width == 5
