@@ -72,9 +72,12 @@ class Finetune(Command):
         from robolearn.environments.task import SimTask
         from robolearn.episodes.formats import open_dataset
         from robolearn.learning.finetuning.finetune import finetune
+        from robolearn.learning.finetuning.time_shares import time_shares
+        from robolearn.learning.freed_memory import keep_freed_memory
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
 
+        keep_freed_memory()
         dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
         task = load_target(self.on)
         relevant = task.observation.relevant if isinstance(task, SimTask) else ()
@@ -96,7 +99,14 @@ class Finetune(Command):
                         self.console.progress("practising") as progress,
                     ):
                         finetune(
-                            policy, dataset, environments, relevant, run, self.finetuning, progress
+                            policy,
+                            dataset,
+                            environments,
+                            relevant,
+                            run,
+                            self.finetuning,
+                            progress,
+                            self.console.say,
                         )
                 except KeyboardInterrupt:
                     raise Stopped(
@@ -110,7 +120,19 @@ class Finetune(Command):
             f"policy in {run.policy} (in trials {first:.3g} at first, {best:.3g} at best); "
             f"report in {path}"
         )
-        result = {"run": self.to, "policy": run.policy, "report": path, "metrics": rows[-1]}
+        shares = time_shares(rows)
+        if shares:
+            self.console.say(
+                "time went into "
+                + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            )
+        result = {
+            "run": self.to,
+            "policy": run.policy,
+            "report": path,
+            "metrics": rows[-1],
+            "time_shares": shares,
+        }
         self.console.result(result)
         return 0
 

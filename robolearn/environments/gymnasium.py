@@ -10,6 +10,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 
 from robolearn.environments.environment import Environment
 from robolearn.environments.gymnasium_task import GYMNASIUM_TYPE, GymnasiumTask
@@ -84,6 +85,12 @@ class GymnasiumEnvironment(Environment):
     def horizon(self) -> int:
         return self._horizon
 
+    @property
+    def solved_return(self) -> float | None:
+        """Return at which the registered task counts as solved, where Gymnasium says so."""
+        threshold: float | None = _spec(self._task).reward_threshold
+        return threshold
+
     def reset(self, seed: int) -> None:
         self._begin(seed)
         self._seed = seed
@@ -135,7 +142,7 @@ class GymnasiumEnvironment(Environment):
     def _describe(self) -> None:
         """Find out what is observed, how it is driven, and for how long."""
         registered, cameras = self._task.gymnasium, self._task.cameras
-        limit = gymnasium.spec(registered.id.rpartition(":")[2]).max_episode_steps
+        limit = _spec(self._task).max_episode_steps
         horizon = registered.horizon or limit
         if horizon is None:
             raise SimulationError(
@@ -222,6 +229,10 @@ def _make(task: GymnasiumTask) -> gymnasium.Env[Any, Any]:
         raise SimulationError(
             f"Gymnasium cannot make {registered.id}: {' '.join(str(error).split())}"
         ) from error
+
+
+def _spec(task: GymnasiumTask) -> EnvSpec:
+    return gymnasium.spec(task.gymnasium.id.rpartition(":")[2])
 
 
 def _with_module(registered: str) -> str:

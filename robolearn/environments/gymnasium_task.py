@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from robolearn.environments.expert import Positive
 from robolearn.environments.task import Cameras, Count, Quality
+from robolearn.errors import ShelfError
 from robolearn.shelf import STRICT
 
 GYMNASIUM_TYPE = 2
@@ -48,8 +49,22 @@ class GymnasiumTask:
 
     __pydantic_config__ = STRICT
 
+    def __post_init__(self) -> None:
+        if self.cameras.depth:
+            raise ShelfError("a Gymnasium environment renders no distances: leave depth out")
+
     def with_cameras(
-        self, names: tuple[str, ...], height: int, width: int, quality: Quality = "fast"
+        self,
+        names: tuple[str, ...],
+        height: int,
+        width: int,
+        quality: Quality = "fast",
+        *,
+        depth: bool = False,
     ) -> GymnasiumTask:
-        """The same task with these cameras rendered, in the one quality that there is."""
-        return replace(self, cameras=Cameras(names, height, width, quality))
+        """The same task with these cameras rendered, in the one quality that there is.
+
+        Raises:
+            ShelfError: distances are asked for.
+        """
+        return replace(self, cameras=Cameras(names, height, width, quality, depth))

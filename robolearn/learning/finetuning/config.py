@@ -33,6 +33,8 @@ class FinetuningConfig:
             what is tried and kept.
         validate_every: iterations between two trials of the average, on seeds of their own.
         validation_episodes: of each trial.
+        set_back: a policy that does worse in a trial goes back to the best one. From scratch, where
+            ups and downs belong to learning, it should not.
         patience: times that the policy may fall back and be set back to the best one, with half
             the learning rate, before the practice ends.
         seed: of all that is random.
@@ -50,6 +52,7 @@ class FinetuningConfig:
     average: Annotated[float, Field(ge=0, lt=1)] = 0.5
     validate_every: Count = 8
     validation_episodes: Count = 40
+    set_back: bool = True
     patience: Annotated[int, Field(ge=0)] = 3
     seed: Annotated[int, Field(ge=0, lt=100)] = 0
 

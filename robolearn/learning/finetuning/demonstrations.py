@@ -12,7 +12,8 @@ def add_demonstrations(dataset: Dataset, split: Split, to: Trajectories, names: 
     """Add the episodes of a split.
 
     A recorded episode ends with its last action, and what was seen after that is not in it: so its
-    last action is left out.
+    last action is left out. Where the task was over then, the absorbing state follows what was seen
+    last.
     """
     for episode in dataset.episodes(dataset.split(split)):
         actions = torch.from_numpy(episode.actions[:-1])
@@ -21,6 +22,6 @@ def add_demonstrations(dataset: Dataset, split: Split, to: Trajectories, names: 
                 {name: torch.from_numpy(episode.observations[name]) for name in names},
                 actions,
                 actions,
-                terminated=False,
+                terminated=episode.outcome.ended == "terminated",
             )
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 
 import torch
 
@@ -17,6 +19,8 @@ from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.policy import Policy
 
+type Tell = Callable[[str], None]
+
 
 def finetune(
     policy: Policy,
@@ -26,6 +30,7 @@ def finetune(
     run: Run,
     config: FinetuningConfig,
     progress: Progress,
+    tell: Tell = lambda text: None,
 ) -> Policy:
     """Let a policy practise, from the run's newest checkpoint if it has one, and keep the best.
 
@@ -40,6 +45,7 @@ def finetune(
         run: where everything is kept.
         config: how.
         progress: called after each iteration.
+        tell: called with what a person should know, once.
 
     Returns:
         The average of the weights that did best in its trial, on seeds of their own.
@@ -58,27 +64,43 @@ def finetune(
         torch.manual_seed(config.seed)
         practising = Practising(policy, dataset, environments, relevant, config)
         practising.load_state_dict(run.newest_checkpoint())
+        told = False
         with run.metrics() as metrics:
             metrics.go_on_from(practising.steps)
             try:
+                began = time.perf_counter()
                 if practising.best.weights == {}:
                     with interrupt_held_back():
-                        metrics.log(0, practising.try_average())
-                while practising.steps < config.steps and practising.best.fallen <= config.patience:
+                        figures = practising.try_average()
+                        began = _add_all(figures, began)
+                        metrics.log(0, figures)
+                while practising.steps < config.steps and not practising.gives_up:
                     with interrupt_held_back():
                         figures = practising.iterate()
                         last = practising.steps >= config.steps
                         if last or practising.iteration % config.validate_every == 0:
                             figures |= practising.try_average()
                             run.save_checkpoint(practising.steps, practising.state_dict())
+                            practising.save_reward(run.reward)
+                        began = _add_all(figures, began)
                         metrics.log(practising.steps, _finite(figures))
+                    if not told and figures.get("practice/ended_early"):
+                        tell(_ENDED_EARLY)
+                        told = True
                     progress(practising.steps, config.steps, _text(figures, practising.best.score))
             except KeyboardInterrupt:
                 run.save_checkpoint(practising.steps, practising.state_dict())
+                practising.save_reward(run.reward)
                 raise
         practising.average.load_state_dict(practising.best.weights)
         run.save_policy(practising.average)
     return practising.average
+
+
+_ENDED_EARLY = (
+    "warning: the environment ends episodes before the horizon; what is left of them is learnt "
+    "from as an absorbing state, so that an early end is worth what the demonstrations say of it"
+)
 
 
 def _require_fit(policy: Policy, dataset: Dataset, environments: VectorEnvironment) -> None:
@@ -94,6 +116,13 @@ def _require_fit(policy: Policy, dataset: Dataset, environments: VectorEnvironme
             f"the head {policy.config.action.head!r} has no density, which practice needs: train "
             "one with mixture, gaussian, categorical, autoregressive or realnvp"
         )
+
+
+def _add_all(figures: dict[str, float], began: float) -> float:
+    """Add how long all took since then; gives the time that it is now."""
+    now = time.perf_counter()
+    figures["seconds/all"] = now - began
+    return now
 
 
 def _finite(figures: dict[str, float]) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 
@@ -19,12 +20,16 @@ from robolearn.learning.finetuning.demonstrations import add_demonstrations
 from robolearn.learning.finetuning.rollouts import Rollouts
 from robolearn.learning.finetuning.trajectories import Trajectories, Trajectory
 from robolearn.learning.rewards.features import SeenFeatures
+from robolearn.learning.rewards.learnt import Seen, save_reward
 from robolearn.learning.rewards.registry import make_reward
 from robolearn.learning.updates.base import Practice
 from robolearn.learning.updates.critics import CriticInputs
 from robolearn.learning.updates.registry import make_update
 from robolearn.learning.windows import learning_windows
 from robolearn.policies.policy import Policy
+
+_SCALED_BY = 4096
+"""Frames of either kind."""
 
 
 class Practising:
@@ -62,7 +67,11 @@ class Practising:
         self._generator = torch.Generator().manual_seed(config.seed)
         self._seeds = FIRST_PRACTICE_SEED + config.seed * PRACTICE_SEEDS
         vectors = _vectors(environments)
-        self._seen = SeenFeatures(config.reward.features or relevant or tuple(vectors), vectors)
+        chosen = config.reward.features or relevant or tuple(vectors)
+        self._seen = SeenFeatures(chosen, vectors)
+        self._sees = Seen(
+            chosen, {name: vectors[name] for name in self._seen.names}, config.update.discount
+        )
         kept = {
             name: feature
             for name, feature in environments.context.features.items()
@@ -86,7 +95,6 @@ class Practising:
                 f"the demonstrations have {len(self._demonstrations)} steps, and the reward learns "
                 f"from {batch} at once: give more, or --reward.discriminator.batch"
             )
-        self._seen.fit(self._demonstrations.all.before.present)
         self._rollouts = Rollouts(environments, kept)
         self._replay = trajectories()
         self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
@@ -101,7 +109,7 @@ class Practising:
 
     def iterate(self) -> dict[str, float]:
         """One iteration; gives figures to look at, by name."""
-        began = time.perf_counter()
+        began, physics = time.perf_counter(), self._rollouts.physics
         first = self._seeds + self.iteration * self._config.episodes
         seeds = range(first, first + self._config.episodes)
         done = self._rollouts.collect(
@@ -109,13 +117,18 @@ class Practising:
         )
         self.iteration += 1
         self.lost_episodes += len(seeds) - len(done)
-        seconds = {"rollouts": time.perf_counter() - began}
+        seconds = {
+            "physics": self._rollouts.physics - physics,
+            "rollouts": time.perf_counter() - began,
+        }
         if not done:
             return {"practice/lost_episodes": float(self.lost_episodes)}
         new = self._trajectories()
         for trajectory in done:
             new.add(trajectory)
             self._replay.add(trajectory)
+        if self.steps == 0:
+            self._fit_seen(new)
         self.steps += sum(map(len, done))
         figures = {f"practice/{name}": value for name, value in scores_of(done).items()}
         began = time.perf_counter()
@@ -139,18 +152,36 @@ class Practising:
         figures |= {f"seconds/{name}": value for name, value in seconds.items()}
         return figures | {"practice/lost_episodes": float(self.lost_episodes)}
 
+    def _fit_seen(self, first: Trajectories) -> None:
+        """Scale what rewards see by demonstrations and first rollouts, as much of the one as of the
+        other.
+
+        By demonstrations alone a policy from scratch would be far out where an expert hardly moves:
+        all that it does would look alike to a reward, which could not tell better from worse.
+        """
+        frames = [
+            of.sample(_SCALED_BY, self._generator).before.present
+            for of in (self._demonstrations, first)
+        ]
+        self._seen.fit({name: torch.cat([of[name] for of in frames]) for name in frames[0]})
+
+    @property
+    def gives_up(self) -> bool:
+        """Whether the policy was set back once more than there is patience for."""
+        return self._config.set_back and self.best.fallen > self._config.patience
+
     def try_average(self) -> dict[str, float]:
         """Try the average on the validation seeds, and set a policy back that fell behind."""
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
-        began = time.perf_counter()
+        began, physics = time.perf_counter(), self._rollouts.physics
         tried = self._rollouts.collect(self.average, lambda of: of.mode(), seeds)
         seconds = time.perf_counter() - began
         figures = scores_of(tried)
         knows = "success" in figures
         scores = [float(bool(of.success)) if knows else of.task_return for of in tried]
         fell_back = self.best.see(self.average, scores + [0.0] * (count - len(tried)))
-        if fell_back:
+        if fell_back and self._config.set_back:
             self.policy.load_state_dict(self.best.weights)
             self.average.load_state_dict(self.best.weights)
             if self.best.is_better:
@@ -158,9 +189,14 @@ class Practising:
         return {
             **{f"valid/{name}": value for name, value in figures.items()},
             "seconds/trials": seconds,
+            "seconds/trials_physics": self._rollouts.physics - physics,
             "valid/best": self.best.score,
-            "valid/set_back": float(self.best.fallen),
+            "valid/set_back": float(self.best.fallen * self._config.set_back),
         }
+
+    def save_reward(self, folder: Path) -> None:
+        """Write what the reward is now, to look at."""
+        save_reward(self.reward, self._seen, self._sees, self._config.reward, folder)
 
     def _cloning_loss(self) -> torch.Tensor:
         chosen = torch.randint(
@@ -184,6 +220,7 @@ class Practising:
             "policy": self.policy.state_dict(),
             "average": self.average.state_dict(),
             "best": self.best.state_dict(),
+            "seen": self._seen.state_dict(),
             "reward": self.reward.state_tensors(),
             "update": self.update.state_dict(),
             "replay": self._replay.state_dict(),
@@ -216,6 +253,7 @@ class Practising:
         self.policy.load_state_dict(_part(state, "policy"))
         self.average.load_state_dict(_part(state, "average"))
         self.best.load_state_dict(_part(state, "best"))
+        self._seen.load_state_dict(_part(state, "seen"))
         self.reward.load_state_tensors(_part(state, "reward"))
         self.update.load_state_dict(_part(state, "update"))
         self._replay.load_state_dict(_part(state, "replay"))
@@ -226,11 +264,16 @@ class Practising:
 
 
 def scores_of(trajectories: list[Trajectory]) -> dict[str, float]:
-    """Means of ``success``, where it is known, and of the environment's own ``return``."""
+    """Means of ``success``, where it is known, of the environment's own ``return``, and of whether
+    it ``ended_early``: the task was over before the horizon.
+    """
     if not trajectories:
         return {}
     count = len(trajectories)
-    figures = {"return": sum(of.task_return for of in trajectories) / count}
+    figures = {
+        "return": sum(of.task_return for of in trajectories) / count,
+        "ended_early": sum(of.terminated for of in trajectories) / count,
+    }
     if trajectories[0].success is not None:
         figures["success"] = sum(bool(of.success) for of in trajectories) / count
     return figures

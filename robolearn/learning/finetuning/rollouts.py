@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -24,11 +25,15 @@ class Rollouts:
     Args:
         environments: N, with the features of the policy.
         features: that are kept of each observation, by name.
+
+    Attributes:
+        physics: seconds in which the environments were reset or stepped, so far.
     """
 
     def __init__(self, environments: VectorEnvironment, features: Mapping[str, Feature]) -> None:
         self._environments = environments
         self._features = features
+        self.physics = 0.0
 
     @torch.no_grad()
     def collect(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
@@ -49,7 +54,9 @@ class Rollouts:
     def _episodes(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
         environments = self._environments
         idle = len(environments) - len(seeds)
+        began = time.perf_counter()
         environments.reset([*seeds, *[seeds[-1]] * idle])  # they do an episode twice
+        self.physics += time.perf_counter() - began
         observed = environments.observe()
         count, action = len(environments), environments.context.action
         memory = policy.config.memory
@@ -68,7 +75,9 @@ class Rollouts:
                 frames, past, age.expand(count, -1), past_age.expand(count, -1)
             )
             asked.append(choose(distribution)[:, 0])
+            began = time.perf_counter()
             sent.append(torch.from_numpy(environments.act(asked[-1].numpy())).float())
+            self.physics += time.perf_counter() - began
             observed = environments.observe()
             seen.append(self._kept(observed.values))
             going_on = steps > step

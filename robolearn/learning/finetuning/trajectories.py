@@ -138,8 +138,8 @@ class Trajectories:
         self._actions, self._asked = _Rows(size), _Rows(size)
         self._at = _Rows(2, dtype=torch.int64)  # row of s, and the first of its episode
         self._flags = _Rows(2, dtype=torch.bool)  # terminated, absorbing
+        self._real = _Rows(dtype=torch.int64)
         self._steps: list[int] = []
-        self._absorbs = False
 
     def __len__(self) -> int:
         """Transitions."""
@@ -160,8 +160,8 @@ class Trajectories:
             rows.add(torch.cat([actions, actions.new_zeros(1, actions.shape[1])]))
         lacking = max(self._horizon - steps, 0) if trajectory.terminated else 0
         places = torch.arange(steps + lacking).clamp_max(steps)
+        self._real.add(len(self) + torch.arange(steps))
         self._at.add(torch.stack([first + places, torch.full_like(places, first)], -1))
-        self._absorbs |= lacking > 0
         absorbing = torch.arange(steps + lacking) >= steps
         over = (torch.arange(steps + lacking) == steps - 1) & trajectory.terminated
         self._flags.add(torch.stack([over, absorbing], -1))
@@ -184,7 +184,7 @@ class Trajectories:
         for name, rows in self._all_rows().items():
             rows.add(state[name])
         self._steps = state["steps"].tolist()
-        self._absorbs = bool(self._flags.all_rows[:, 1].any())
+        self._real.add((~self._flags.all_rows[:, 1]).nonzero()[:, 0])
 
     def _all_rows(self) -> dict[str, _Rows]:
         return {
@@ -204,23 +204,32 @@ class Trajectories:
     @property
     def real(self) -> torch.Tensor:
         """Indices of the transitions in which something was really done."""
-        return (~self._flags.all_rows[:, 1]).nonzero()[:, 0]
+        return self._real.all_rows
 
     def sample(
-        self, count: int, generator: torch.Generator, *, since: int = 0, real: bool = False
+        self, count: int, generator: torch.Generator, *, newest: int | None = None
     ) -> Transitions:
-        """Draw transitions, all alike.
+        """Draw transitions in which something was really done, all alike.
 
         Args:
             count: how many.
             generator: to draw from.
-            since: index of the first that may be drawn.
-            real: none in the absorbing state.
+            newest: how many of those in the end may be drawn; None for all.
         """
-        if real and self._absorbs:
-            indices = self.real
-            return self[indices[torch.randint(len(indices), (count,), generator=generator)]]
-        return self[torch.randint(since, len(self), (count,), generator=generator)]
+        drawn = torch.randint(self._oldest(newest), len(self.real), (count,), generator=generator)
+        return self[self.real[drawn]]
+
+    def absorbing_share(self, newest: int | None = None) -> float:
+        """Of all transitions, those in the absorbing state, which all are the same.
+
+        Args:
+            newest: as of `sample`.
+        """
+        first = int(self.real[self._oldest(newest)])
+        return self._flags.all_rows[first:, 1].float().mean().item()
+
+    def _oldest(self, newest: int | None) -> int:
+        return 0 if newest is None else max(len(self.real) - newest, 0)
 
     def __getitem__(self, indices: torch.Tensor) -> Transitions:
         """The transitions of these indices, (B,)."""

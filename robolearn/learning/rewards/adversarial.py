@@ -29,6 +29,8 @@ class AdversarialReward(DemonstrationReward):
     """
 
     expert_logits_are_high = True
+    asks_policy = False
+    """Whether the logit is told only with the policy, and so with what the policy sees."""
 
     def __init__(self, network: nn.Module, width: int, config: RewardConfig) -> None:
         super().__init__()
@@ -36,7 +38,9 @@ class AdversarialReward(DemonstrationReward):
         self._width = width
         self._config = config
         of = config.discriminator
-        self.optimizer = torch.optim.AdamW(network.parameters(), weight_decay=of.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), weight_decay=of.weight_decay, fused=True
+        )
 
     @abstractmethod
     def inputs(self, transitions: Transitions) -> torch.Tensor:
@@ -51,6 +55,13 @@ class AdversarialReward(DemonstrationReward):
         logits: torch.Tensor = self.network(self._seen(transitions))
         return logits - self.log_policy(transitions)
 
+    @property
+    def _absorbing(self) -> torch.Tensor:
+        """(1, D + 1) what the network sees of the absorbing state."""
+        seen = torch.zeros(1, self._width + 1)
+        seen[0, -1] = 1.0
+        return seen
+
     @torch.no_grad()
     def _seen(self, transitions: Transitions) -> torch.Tensor:
         absorbing = transitions.absorbing[:, None]
@@ -61,13 +72,13 @@ class AdversarialReward(DemonstrationReward):
         self, demonstrations: Trajectories, rollouts: Trajectories, generator: torch.Generator
     ) -> dict[str, float]:
         of = self._config.discriminator
-        since = max(len(rollouts) - of.recent, 0)
+        shares = (demonstrations.absorbing_share(), rollouts.absorbing_share(of.recent))
         self.network.train()
         accuracies, skipped, rejected = [], 0, 0
         for _ in range(of.updates):
             expert = demonstrations.sample(of.batch, generator)
-            policy = rollouts.sample(of.batch, generator, since=since)
-            accuracy, loss = self._loss(expert, policy)
+            policy = rollouts.sample(of.batch, generator, newest=of.recent)
+            accuracy, loss = self._loss(expert, policy, shares)
             accuracies.append(accuracy)
             if accuracy > of.accuracy_target:
                 skipped += 1
@@ -80,23 +91,36 @@ class AdversarialReward(DemonstrationReward):
             "steps_rejected": float(rejected),
         }
 
-    def _loss(self, expert: Transitions, policy: Transitions) -> tuple[float, torch.Tensor]:
-        """Share of both that is told rightly, and what to minimise."""
+    def _loss(
+        self, expert: Transitions, policy: Transitions, absorbing_shares: tuple[float, float]
+    ) -> tuple[float, torch.Tensor]:
+        """Share of both that is told rightly, and what to minimise.
+
+        The steps in the absorbing state are all the same, so that one stands for its share of
+        them; drawn like others, they would leave little of a batch where episodes end early.
+        """
         of = self._config.discriminator
-        expert_seen, policy_seen = self._seen(expert), self._seen(policy)
-        logits = torch.cat(
+        seen = self._seen(expert), self._seen(policy)
+        logits = torch.stack(
             [
-                self.network(expert_seen) - self.log_policy(expert),
-                self.network(policy_seen) - self.log_policy(policy),
+                self.network(seen[0]) - self.log_policy(expert),
+                self.network(seen[1]) - self.log_policy(policy),
             ]
         )
-        is_expert = torch.arange(len(logits)) < len(expert)
+        is_expert = torch.tensor([[True], [False]]).expand_as(logits)
         accuracy = ((logits > 0) == is_expert).float().mean().item()
-        loss = functional.binary_cross_entropy_with_logits(logits, is_expert.float())
-        if of.gradient_penalty:
-            loss = loss + of.gradient_penalty * gradient_penalty(
-                self.network, expert_seen, policy_seen
+        losses = functional.binary_cross_entropy_with_logits(
+            logits, is_expert.float(), reduction="none"
+        ).mean(-1)
+        if any(absorbing_shares):
+            shares = torch.tensor(absorbing_shares)
+            absorbing = self.network(self._absorbing)
+            losses = (1 - shares) * losses + shares * functional.softplus(
+                torch.cat([-absorbing, absorbing])
             )
+        loss = losses.mean()
+        if of.gradient_penalty:
+            loss = loss + of.gradient_penalty * gradient_penalty(self.network, *seen)
         if of.entropy:
             loss = loss - of.entropy * logit_entropy(logits)
         return accuracy, loss
@@ -108,9 +132,7 @@ class AdversarialReward(DemonstrationReward):
     @property
     @torch.no_grad()
     def of_absorbing(self) -> float:
-        seen = torch.zeros(1, self._width + 1)
-        seen[0, -1] = 1.0
-        return shaped(self.network(seen), self._config.form, self._config.limit).item()
+        return shaped(self.network(self._absorbing), self._config.form, self._config.limit).item()
 
     @torch.no_grad()
     def accuracy(self, demonstrations: Transitions) -> float:

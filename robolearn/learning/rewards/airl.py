@@ -30,6 +30,8 @@ class AirlReward(AdversarialReward):
         log_prob: log π(a|s) of transitions, (B,); without gradient.
     """
 
+    asks_policy = True
+
     def __init__(
         self,
         seen: SeenFeatures,

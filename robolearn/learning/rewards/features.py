@@ -13,7 +13,7 @@ from robolearn.policies.normalizer import Normalizer
 
 
 class SeenFeatures(nn.Module):
-    """Chosen elements of an observation, normalised with the demonstrations.
+    """Chosen elements of an observation, normalised.
 
     Args:
         chosen: names of elements, or what several begin with (``cube_pos`` or ``cube_pos.z``), or
@@ -44,7 +44,7 @@ class SeenFeatures(nn.Module):
         self.normalizer = Normalizer(self.width, least_scale=1e-3)
 
     def fit(self, observations: Mapping[str, torch.Tensor]) -> None:
-        """Take the normalisation from (N, ...) demonstrated frames by feature name."""
+        """Take the normalisation from (N, ...) frames by feature name."""
         self.normalizer.fit(self._picked(observations))
 
     def forward(self, observations: Mapping[str, torch.Tensor]) -> torch.Tensor:

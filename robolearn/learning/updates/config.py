@@ -32,13 +32,13 @@ class OffPolicyConfig:
             action's own units.
     """
 
-    updates: Positive = 0.5
+    updates: Positive = 0.125
     actor_every: Count = 2
     batch: Annotated[int, Field(ge=4, multiple_of=4)] = 256
-    hidden: Count = 256
-    critic_rate: Positive = 3e-4
-    actor_rate: Positive = 1e-4
-    follow: Share = 0.005
+    hidden: Count = 128
+    critic_rate: Positive = 7e-4
+    actor_rate: Positive = 2e-4
+    follow: Share = 0.0125
     exploration: NotNegative = 0.06
 
     __pydantic_config__ = STRICT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -11,6 +12,33 @@ from torch.nn import functional
 from robolearn.learning.finetuning.trajectories import Situation
 from robolearn.learning.rewards.features import SeenFeatures
 from robolearn.policies.policy import Policy
+
+
+class Encoded(NamedTuple):
+    """Situations as policy and critics see them, B times, encoded once for both.
+
+    Attributes:
+        frames: (B, K, W) from the policy's encoder.
+        past: (B, P, A) from its units.
+        frame_is_pad: (B, K) bool.
+        past_is_pad: (B, P) bool.
+        chosen: (B, D) what the reward is learnt from.
+    """
+
+    frames: torch.Tensor
+    past: torch.Tensor
+    frame_is_pad: torch.Tensor
+    past_is_pad: torch.Tensor
+    chosen: torch.Tensor
+
+    def some(self, index: slice) -> Encoded:
+        """Some of them."""
+        return Encoded(*(rows[index] for rows in self))
+
+    @property
+    def for_critics(self) -> torch.Tensor:
+        """(B, C), without gradient."""
+        return torch.cat([self.frames.detach().flatten(1), self.chosen], -1)
 
 
 class CriticInputs:
@@ -25,18 +53,29 @@ class CriticInputs:
 
     Attributes:
         width: C.
+        learns: the policy's encoder has weights, so that what it says changes with the policy.
     """
 
     def __init__(self, policy: Policy, seen: SeenFeatures) -> None:
         self._policy = policy
         self._seen = seen
         self.width = policy.encoder.width * policy.config.memory.history + seen.width
+        self.learns = any(True for _ in policy.encoder.parameters())
+
+    def encode(self, situation: Situation) -> Encoded:
+        """With the gradient of the encoder."""
+        return Encoded(
+            self._policy.encoder(situation.observations),
+            self._policy.units.past(situation.past_actions),
+            situation.frame_is_pad,
+            situation.past_action_is_pad,
+            self._seen(situation.present),
+        )
 
     @torch.no_grad()
     def __call__(self, situation: Situation) -> torch.Tensor:
         """(B, C)."""
-        frames = self._policy.encoder(situation.observations).flatten(1)
-        return torch.cat([frames, self._seen(situation.present)], -1)
+        return self.encode(situation).for_critics
 
 
 class Ensemble(nn.Module):
@@ -64,13 +103,36 @@ class Ensemble(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(B, W) → (E, B)."""
-        *inner, last = zip(self.biases, self.weights, strict=True)
-        hidden = inputs.expand(len(last[0]), *inputs.shape)
-        for bias, weight in inner:
+        return self._after_first(_product(self.biases[0], inputs, self.weights[0]))
+
+    def of_pairs(
+        self, situations: torch.Tensor, which: torch.Tensor, actions: torch.Tensor
+    ) -> torch.Tensor:
+        """`forward` for many actions in each situation, whose share of the first layer is worked
+        out once.
+
+        Args:
+            situations: (B, C), first part of the inputs.
+            which: (N,) the situation of each action.
+            actions: (N, W − C), second part.
+
+        Returns:
+            (E, N).
+        """
+        first, second = self.weights[0].split([situations.shape[1], actions.shape[1]], 1)
+        of_situations = _product(self.biases[0], situations, first)
+        return self._after_first(_product(of_situations[:, which], actions, second))
+
+    def _after_first(self, hidden: torch.Tensor) -> torch.Tensor:
+        for bias, weight in zip(self.biases[1:], self.weights[1:], strict=True):
+            hidden = functional.layer_norm(hidden, hidden.shape[-1:]).relu_()
             hidden = torch.baddbmm(bias, hidden, weight)
-            hidden = functional.relu(functional.layer_norm(hidden, hidden.shape[-1:]))
-        out: torch.Tensor = torch.baddbmm(last[0], hidden, last[1])
-        return out[..., 0]
+        return hidden[..., 0]
+
+
+def _product(bias: torch.Tensor, inputs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """(B, W) times (E, W, H), and a bias that fits → (E, B, H)."""
+    return torch.baddbmm(bias, inputs.expand(len(weight), *inputs.shape), weight)
 
 
 class Critics(nn.Module):

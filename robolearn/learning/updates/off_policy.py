@@ -2,18 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import torch
 
-from robolearn.learning.finetuning.trajectories import Situation, Trajectories, Transitions
+from robolearn.learning.finetuning.trajectories import Trajectories, Transitions
 from robolearn.learning.optimization import load_moments, moments_of, take_step
 from robolearn.learning.rewards.base import DemonstrationReward
-from robolearn.learning.updates.base import PolicyUpdate, Practice, decide
+from robolearn.learning.updates.base import PolicyUpdate, Practice
 from robolearn.learning.updates.config import UpdateConfig
-from robolearn.learning.updates.critics import CriticInputs, Critics
+from robolearn.learning.updates.critics import CriticInputs, Critics, Encoded
 from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.policy import Policy
+
+_AHEAD = 16
+"""Batches that are made at once."""
+
+_UNLIKELY = 1e-3
+"""Beside the likeliest of the alternatives."""
+
+
+class Lesson(NamedTuple):
+    """A batch of B transitions as networks see them.
+
+    Attributes:
+        before: s.
+        after: s'.
+        actions: (B, A) as critics see them.
+        rewards: (B,).
+        terminated: (B,) bool.
+    """
+
+    before: Encoded
+    after: Encoded
+    actions: torch.Tensor
+    rewards: torch.Tensor
+    terminated: torch.Tensor
 
 
 class OffPolicy(PolicyUpdate):
@@ -67,14 +92,15 @@ class OffPolicy(PolicyUpdate):
     def improve(self, practice: Practice, generator: torch.Generator) -> dict[str, float]:
         sums = {"critic_loss": 0.0, "value": 0.0, "steps_rejected": 0.0}
         count = max(round(self._config.updates * int(practice.rollouts.real_lengths.sum())), 1)
+        over = practice.reward.of_absorbing / (1 - self._discount)
         actor_steps = 0
-        for _ in range(count):
-            parts = self._drawn(self._config.batch // 2, generator)
-            sums["critic_loss"] += self._improve_critics(parts, practice.reward, generator)
+        for lesson in self._lessons(count, practice.reward, generator):
+            sums["critic_loss"] += self._improve_critics(lesson, over, generator)
             self._updates += 1
             if not practice.policy_stays and self._updates % self._config.actor_every == 0:
-                parts = self._drawn(self._config.batch // 4, generator)
-                value, taken = self._improve_actor(parts, practice, generator)
+                value, taken = self._improve_actor(
+                    lesson.before.some(slice(None, None, 2)), practice, generator
+                )
                 actor_steps += 1
                 sums["value"] += value
                 sums["steps_rejected"] += not taken
@@ -84,26 +110,57 @@ class OffPolicy(PolicyUpdate):
             "steps_rejected": sums["steps_rejected"],
         }
 
-    def _drawn(self, half: int, generator: torch.Generator) -> list[Transitions]:
-        sources = (self._demonstrations, self._replay)
-        return [source.sample(half, generator, real=True) for source in sources]
+    def _lessons(
+        self, count: int, reward: DemonstrationReward, generator: torch.Generator
+    ) -> Iterator[Lesson]:
+        """So many batches. As long as what is seen of them does not change, several are made at
+        once: the calls cost more than the arithmetic.
+        """
+        ahead = 1 if self._inputs.learns else _AHEAD
+        half = self._config.batch // 2
+        for first in range(0, count, ahead):
+            batches = min(ahead, count - first)
+            parts = [
+                self._tensors(source.sample(batches * half, generator), reward)
+                for source in (self._demonstrations, self._replay)
+            ]
+            mixed = [
+                torch.cat([one.unflatten(0, (batches, half)) for one in both], 1)
+                for both in zip(*parts, strict=True)
+            ]
+            for rows in zip(*mixed, strict=True):
+                yield Lesson(Encoded(*rows[:5]), Encoded(*rows[5:10]), *rows[10:])
 
-    def _improve_critics(
-        self, parts: list[Transitions], reward: DemonstrationReward, generator: torch.Generator
-    ) -> float:
-        over = reward.of_absorbing / (1 - self._discount)
-        targets, found = [], []
-        for part in parts:
-            with torch.no_grad():
-                then = self._followed(decide(self.policy, part.after), generator)
-                following = self.critics.pessimistic(self._inputs(part.after), self._seen(then))
-                following = torch.where(part.terminated, over, following)
-                targets.append(reward.reward(part) + self._discount * following)
-            found.append(self.critics(self._inputs(part.before), self._seen(part.actions)))
-        loss = (torch.cat(found, 1) - torch.cat(targets)).square().mean()
+    def _tensors(
+        self, transitions: Transitions, reward: DemonstrationReward
+    ) -> tuple[torch.Tensor, ...]:
+        """What a `Lesson` is made of, in its order."""
+        before = self._inputs.encode(transitions.before)
+        with torch.no_grad():
+            after = self._inputs.encode(transitions.after)
+            actions, rewards = self._seen(transitions.actions), reward.reward(transitions)
+        return *before, *after, actions, rewards, transitions.terminated
+
+    def _improve_critics(self, lesson: Lesson, over: float, generator: torch.Generator) -> float:
+        with torch.no_grad():
+            then = self._followed(self._decide(lesson.after), generator)
+            following = self.critics.pessimistic(lesson.after.for_critics, self._seen(then))
+            following = torch.where(lesson.terminated, over, following)
+            targets = lesson.rewards + self._discount * following
+        found = self.critics(lesson.before.for_critics, lesson.actions)
+        loss: torch.Tensor = (found - targets).square().mean()
         take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
         self.critics.follow()
         return loss.item()
+
+    def _decide(self, of: Encoded) -> PolicyDistribution:
+        has_past = self.policy.config.memory.past_actions > 0
+        return self.policy.decide(
+            of.frames,
+            of.past if has_past else None,
+            of.frame_is_pad,
+            of.past_is_pad if has_past else None,
+        )
 
     def _followed(
         self, distribution: PolicyDistribution, generator: torch.Generator
@@ -116,26 +173,30 @@ class OffPolicy(PolicyUpdate):
         return joined[:, 0]
 
     def _improve_actor(
-        self, parts: list[Transitions], practice: Practice, generator: torch.Generator
+        self, situations: Encoded, practice: Practice, generator: torch.Generator
     ) -> tuple[float, bool]:
-        values = torch.cat([self._value(part.before, generator) for part in parts])
+        values = self._value(situations, generator)
         scale = values.detach().abs().mean().clamp_min(1e-3)
         loss = practice.cloning_weight * practice.cloning() - values.mean() / scale
         taken = take_step(self._actor_adam, self.rate * self._config.actor_rate, loss, norm=10.0)
         return values.mean().item(), taken
 
-    def _value(self, situation: Situation, generator: torch.Generator) -> torch.Tensor:
-        """(B,) of E Q(s, a), with the gradient by the policy."""
-        distribution = decide(self.policy, situation)
-        actions, weights = distribution.alternatives(generator)
-        inputs = self._inputs(situation)[:, None].expand(-1, actions.shape[1], -1)
-        seen = self._seen(actions[:, :, 0]).flatten(0, 1)
-        joined = torch.cat([inputs.flatten(0, 1), seen], -1)
+    def _value(self, situations: Encoded, generator: torch.Generator) -> torch.Tensor:
+        """(B,) of E Q(s, a), with the gradient by the policy. What hardly ever would be done is not
+        asked about: it has hardly a share in the gradient.
+        """
+        actions, weights = self._decide(situations).alternatives(generator)
+        likely = weights.detach() > _UNLIKELY * weights.detach().amax(-1, keepdim=True)
+        which, _ = at = likely.nonzero(as_tuple=True)
         # Of the critics' weights no gradient is wanted: it takes as long as the rest.
         self.critics.online.requires_grad_(False)
-        found = self.critics.online(joined).mean(0).view(weights.shape)
+        found = self.critics.online.of_pairs(
+            situations.for_critics, which, self._seen(actions[:, :, 0][at])
+        ).mean(0)
         self.critics.online.requires_grad_(True)
-        value: torch.Tensor = (weights * found).sum(-1)
+        weights = weights * likely
+        worth = torch.zeros_like(weights).index_put(at, found)
+        value: torch.Tensor = (weights * worth).sum(-1) / weights.sum(-1)
         return value
 
     def _seen(self, actions: torch.Tensor) -> torch.Tensor:

@@ -68,9 +68,10 @@ def test_a_task_that_is_over_is_filled_up_with_the_absorbing_state() -> None:
     assert found.terminated.tolist() == [False, True, *[False] * 6]
     assert held.real.tolist() == [0, 1, 4, 5, 6, 7]
     assert held.real_lengths.tolist() == [2, 4]
-    drawn = held.sample(200, torch.Generator().manual_seed(0), real=True)
+    drawn = held.sample(200, torch.Generator().manual_seed(0))
     assert not drawn.absorbing.any()
-    assert held.sample(200, torch.Generator().manual_seed(0)).absorbing.any()
+    assert held.absorbing_share() == 2 / 8
+    assert held.absorbing_share(newest=4) == 0
 
 
 def test_an_episode_that_was_cut_off_is_not_filled_up() -> None:
@@ -96,7 +97,7 @@ def test_what_was_added_comes_back_from_a_checkpoint() -> None:
 
 def test_recent_ones_can_be_drawn_alone() -> None:
     held = trajectories()
-    held.add(trajectory(0, 4))
+    held.add(trajectory(0, 2, terminated=True))
     held.add(trajectory(100, 4))
-    drawn = held.sample(100, torch.Generator().manual_seed(0), since=4)
+    drawn = held.sample(100, torch.Generator().manual_seed(0), newest=4)
     assert (drawn.actions >= 1000).all()

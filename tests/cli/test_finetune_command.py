@@ -1,0 +1,159 @@
+"""A policy that never learnt practises a pole's balance, from demonstrations of a simple rule."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from robolearn.agents.agent import Agent
+from robolearn.cli.console import Console
+from robolearn.cli.main import run
+from robolearn.control.simulation import record_episodes
+from robolearn.environments.targets import load_target
+from robolearn.episodes.formats.folder import FolderWriter
+from robolearn.episodes.frames import Array, EpisodeContext, Observation
+from robolearn.learning.run import Run
+
+Finetune = Callable[..., int]
+
+
+class Balancing(Agent):
+    """Pushes to the side to which the pole falls."""
+
+    def __init__(self, context: EpisodeContext) -> None:
+        (self._state,) = (name for name in context.features if name.startswith("observation."))
+
+    def reset(self, seed: int) -> None: ...
+
+    def act(self, observation: Observation) -> Array:
+        _, _, angle, falls = observation.values[self._state]
+        return np.array([float(angle + falls > 0)], np.float32)
+
+
+@pytest.fixture(scope="module")
+def demos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pole") / "demos"
+    task = load_target("sim:cartpole")
+    with FolderWriter(folder) as writer:
+        kept = record_episodes(
+            task, Balancing, "balancing", range(3), writer, lambda outcome: True, 1
+        )
+        assert len(list(kept)) == 3
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clone(demos: Path) -> Path:
+    folder = demos.with_name("clone")
+    assert run(["train", str(demos), "--to", str(folder), "--steps", "1"]) == 0
+    return folder
+
+
+@pytest.fixture
+def finetune(clone: Path, demos: Path, tmp_path: Path) -> Finetune:
+    def finetune(
+        *more: str, policy: Path = clone, on: str = "sim:cartpole", shown: Path = demos
+    ) -> int:
+        where = [str(policy), "--on", on, "--demos", str(shown), "--to", str(tmp_path / "run")]
+        few = ["--episodes", "2", "--validation-episodes", "2", "--processes", "1"]
+        small = ["--reward.discriminator.batch", "8", "--update.off-policy.batch", "16"]
+        return run(["finetune", *where, *few, *small, *more])
+
+    return finetune
+
+
+def test_a_policy_practises_and_the_time_is_told(
+    finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert finetune("--steps", "20", "--json") == 0
+    told = capsys.readouterr()
+    result = json.loads(told.out)
+    assert Path(result["policy"]).is_dir()
+    assert Path(result["report"]).is_file()
+    shares = result["time_shares"]
+    assert set(shares) == {"physics", "learning", "rest"}
+    assert sum(shares.values()) == pytest.approx(1)
+    assert all(0 < share < 1 for share in shares.values())
+    assert re.search(r"time went into physics \d+%, learning \d+%, rest \d+%", told.err)
+    rows = Run(tmp_path / "run").read_metrics()
+    for row in rows:
+        parts = ("rollouts", "trials", "reward", "policy")
+        spent = sum(row.get(f"seconds/{part}", 0.0) for part in parts)
+        assert 0 < spent <= row["seconds/all"]
+        assert row.get("seconds/physics", 0.0) <= row.get("seconds/rollouts", 0.0)
+    assert run(["evaluate", result["run"], "--on", "sim:cartpole", "--episodes", "1"]) == 0
+
+
+def test_interrupted_it_goes_on_with_resume(
+    finetune: Finetune,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as pressed:
+        pressed.setattr(Console, "progress", ctrl_c_at_the_second_report)
+        assert finetune("--steps", "100") == 130
+    assert "--resume goes on" in capsys.readouterr().err
+    before = Run(tmp_path / "run").read_metrics()
+    assert finetune("--steps", "100") == 2
+    assert "--resume" in capsys.readouterr().err
+    assert finetune("--steps", "100", "--resume") == 0
+    after = Run(tmp_path / "run").read_metrics()
+    assert after[: len(before)] == before
+    assert after[-1]["step"] >= 100
+    capsys.readouterr()
+    assert finetune("--steps", "100", "--resume") == 0
+    assert "finished already" in capsys.readouterr().out
+
+
+@contextlib.contextmanager
+def ctrl_c_at_the_second_report(
+    console: Console, title: str
+) -> Iterator[Callable[[int, int, str], None]]:
+    """In the place of `Console.progress`."""
+    reports = itertools.count(1)
+
+    def report(done: int, total: int, text: str) -> None:
+        if next(reports) == 2:
+            raise KeyboardInterrupt
+
+    yield report
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--update.off-policy.batch", "10"], "multiple of 4"),
+        (["--update.method", "dreaming"], "dreaming"),
+        (["--reward.features", "nose"], "no element of an observation is called 'nose'"),
+        (["--reward.discriminator.batch", "100000"], "learns from 100000 at once"),
+        (["--episodes", "0"], "episodes"),
+    ],
+)
+def test_wrong_arguments_are_one_line(
+    finetune: Finetune,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    said: str,
+) -> None:
+    assert finetune(*arguments) == 2
+    told = capsys.readouterr().err.strip()
+    assert said in told.splitlines()[-1]
+    assert "Traceback" not in told
+
+
+def test_what_is_not_there_is_named(
+    finetune: Finetune, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nowhere = tmp_path / "nowhere"
+    for of in ({"policy": nowhere}, {"shown": nowhere}, {"on": "sim:nowhere"}):
+        assert finetune(**of) == 2
+        assert "nowhere" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
