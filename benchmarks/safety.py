@@ -106,7 +106,8 @@ def sequences(count: int, seed: int) -> dict[str, Any]:
             step = generator.uniform(0.02, 0.3, size)
             high = generator.uniform(0.2, 3, size)
             limits = JointLimits(-high, high, velocity, acceleration, jerk, step)
-            supervisor = Supervisor(limits, 1 / rate)
+            together = generator.random(size) < 0.5
+            supervisor = Supervisor(limits, 1 / rate, together=together)
         start = generator.uniform(-1, 1, size) * high
         supervisor.reset(start)
         sent = [start]
@@ -156,7 +157,8 @@ def costs(seed: int, steps: int) -> tuple[dict[str, object], dict[str, np.ndarra
     summary: dict[str, object] = {}
     taken: dict[str, np.ndarray] = {}
     for kind, offsets in kinds.items():
-        supervisor = Supervisor(limits, 1 / 30, Geometry(model, joints, "tool", workspace, 1 / 30))
+        geometry = Geometry(model, joints, "tool", workspace, 1 / 30)
+        supervisor = Supervisor(limits, 1 / 30, geometry, np.full(6, fill_value=True))
         supervisor.reset(start + offsets[0] * (kind == "permitted motion"))
         times: list[float] = []
         changed = 0

@@ -76,12 +76,20 @@ class Replay(Command):
     differ, and what touches something makes more of them: give a --tolerance. The exit status is 1
     where an episode differs by more, or cannot be replayed.
 
+    On a real arm it is the second pass of a recording by hand: the arm goes where each episode
+    began, does what was done, and what its cameras see of that, without the hand, is recorded into
+    another dataset. Space or Escape bring it to a halt at once; Enter ends an episode, and s and f
+    say that it succeeded or failed. Exit status 1: one failed, or was broken off.
+
     Example: robolearn replay demos --episodes 0 3
 
+    Example: robolearn replay dragged --on real:so101 --to clean
+
     Attributes:
-        dataset: of any form that holds simulator states.
-        on: task to replay on: sim:NAME, or the path of its TOML file. Without it, the task of the
-            shelf that the dataset says it was recorded on.
+        dataset: of any form that holds simulator states; for an arm, joint targets.
+        on: task to replay on: sim:NAME, real:NAME, or the path of its TOML file. Without it, the
+            task of the shelf that the dataset says it was recorded on.
+        to: folder of the dataset that is recorded on an arm.
         episodes: their numbers, as `robolearn view` has them; without it, all.
         from_seed: begin by resetting the task with the recorded seed, instead of with the recorded
             state and model.
@@ -92,6 +100,7 @@ class Replay(Command):
 
     dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
     on: str | None = None
+    to: Path | None = None
     episodes: tuple[int, ...] = ()
     from_seed: bool = False
     tolerance: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1e-6
@@ -99,11 +108,19 @@ class Replay(Command):
     def run(self) -> int:
         from robolearn.control import replay
         from robolearn.control.recorded_task import recorded_target
+        from robolearn.environments.targets import names_arm
         from robolearn.environments.task import load_task
         from robolearn.episodes.formats import open_dataset
+        from robolearn.errors import ConfigurationError
 
         dataset = open_dataset(self.dataset)
         indices = self._indices(dataset)
+        if self.on is not None and names_arm(self.on):
+            from robolearn.cli.replaying import replay_on_arm
+
+            return replay_on_arm(self, self.on, dataset, indices)
+        if self.to is not None:
+            raise ConfigurationError("--to: only what is replayed on an arm is recorded")
         target = self.on or recorded_target(dataset.context)
         task = load_task(target).with_cameras((), 1, 1)
         replayed: list[_Replayed] = []

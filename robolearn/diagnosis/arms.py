@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from robolearn.diagnosis.finding import Check, Finding
-from robolearn.errors import ArmError, RobolearnError
+from robolearn.errors import RobolearnError
 
 _PORTS = ("ttyACM*", "ttyUSB*", "ttyAMA*", "cu.usbmodem*", "cu.usbserial*")
 _CAMERAS = "video[0-9]*"
@@ -99,11 +100,12 @@ class ProfileChecks:
     def profile(self) -> Iterator[Finding]:
         """Whether it fits its driver, its model and its calibration files."""
         from robolearn.environments.arms.environment import context_of
+        from robolearn.environments.arms.presence import present
         from robolearn.environments.arms.profile import load_arm
 
         try:
-            arm = load_arm(self._target)
-            context = context_of(arm)
+            with present(arm := load_arm(self._target)) as here:
+                context = context_of(here.arm, here.stage)
         except RobolearnError as error:
             yield Finding("profile", "error", str(error))
             return
@@ -130,27 +132,25 @@ class ProfileChecks:
         """Whether the arm that is connected is the profile's; nothing is sent to its motors."""
         from robolearn.control.driving import measure
         from robolearn.environments.arms.environment import LeRobotEnvironment
+        from robolearn.environments.arms.presence import present
         from robolearn.environments.arms.profile import load_arm
 
-        arm = load_arm(self._target)
-        try:
-            environment = LeRobotEnvironment(arm, moves=False)
-        except RobolearnError as error:
-            yield Finding("arm", "error", str(error))
-            return
-        try:
-            for joint, place in zip(arm.profile.joints, environment.joints, strict=True):
-                at = place / joint.factor
-                inside = joint.low <= at <= joint.high
-                yield Finding(
-                    "joint",
-                    "ok" if inside else "warning",
-                    f"{joint.name} is at {at:.4g} {joint.unit}, limits {joint.low:g} to "
-                    f"{joint.high:g}",
-                    "" if inside else "it may only come in: move it by hand",
-                )
-            yield Finding("latency", "ok", str(measure(environment)).removeprefix("latency: "))
-        except ArmError as error:
-            yield Finding("arm", "error", str(error))
-        finally:
-            environment.close()
+        with contextlib.ExitStack() as held:
+            try:
+                here = held.enter_context(present(arm := load_arm(self._target)))
+                environment = LeRobotEnvironment(here.arm, moves=False, stage=here.stage)
+                held.callback(environment.close)
+                for joint, place in zip(arm.profile.joints, environment.joints, strict=True):
+                    at = place / joint.factor
+                    inside = joint.low <= at <= joint.high
+                    yield Finding(
+                        "joint",
+                        "ok" if inside else "warning",
+                        f"{joint.name} is at {at:.4g} {joint.unit}, limits {joint.low:g} to "
+                        f"{joint.high:g}",
+                        "" if inside else "it may only come in: move it by hand",
+                    )
+                latency = str(measure(environment))
+                yield Finding("latency", "ok", latency.removeprefix("latency: "))
+            except RobolearnError as error:
+                yield Finding("arm", "error", str(error))

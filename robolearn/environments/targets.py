@@ -26,7 +26,8 @@ def load_target(target: str) -> Task:
         return GymnasiumTask(text=registered, gymnasium=Registered(registered))
     if names_arm(target):
         raise ShelfError(
-            f"{target} is an arm: it is driven by robolearn deploy, and recorded --by leader"
+            f"{target} is an arm: it is driven by robolearn deploy, and recorded --by leader or "
+            "--by hand"
         )
     path = find_on_shelf(target, "sim")
     if "gymnasium" in table_names(path):

@@ -44,7 +44,9 @@ def test_recorded_by_the_leader_learnt_and_deployed(
     assert run(record) == 0
     out = capsys.readouterr().out
     assert "latency: joints" in out
-    assert "episode 2 of 2: 20 control steps, kept as number 1; " in out
+    assert "paper.toml was tried on emulator: be ready to stop the arm by its own switch" in out
+    assert "paper.toml has no [workspace]: its joints are limited, and nothing is known of" in out
+    assert "seed 1: 20 steps, not known whether it succeeded; kept as episode 1" in out
     dataset = open_dataset(demos)
     episode = dataset.episode(0)
     np.testing.assert_allclose(episode.actions[:, 0], np.deg2rad(30), atol=np.deg2rad(4))
@@ -90,7 +92,7 @@ def test_recorded_by_the_leader_learnt_and_deployed(
         (["deploy", "x"], "missing: --on"),
         (["evaluate", "x", "--on", "real:so101"], "real:so101 is an arm: it is driven by"),
         (["record", "real:so101", "--to", "x"], "is an arm: record it --by leader"),
-        (["record", "sim:lift", "--by", "leader", "--to", "x"], "unknown target 'sim:lift'"),
+        (["record", "sim:lift", "--by", "leader", "--to", "x"], "leader is for arms, real:NAME"),
         (["serve", "nowhere"], "there is no policy in nowhere"),
     ],
 )
@@ -99,6 +101,27 @@ def test_wrong_requests(
 ) -> None:
     assert run(arguments) == 2
     assert re.search(says, said(capsys))
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (["nowhere"], "there is no policy in nowhere"),
+        (["--policy", "tcp://127.0.0.1:9", "--to", __file__], "is a file"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_an_arm_is_there(
+    asked: list[str],
+    says: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from robolearn.environments.arms import presence
+
+    monkeypatch.setattr(presence, "present", None)
+    assert run(["deploy", *asked, "--on", str(profile(tmp_path))]) == 2
+    assert says in said(capsys)
 
 
 def test_a_server_needs_its_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -138,3 +161,17 @@ def test_each_profile_of_the_shelf_is_sound(repository: Path) -> None:
         # A motor that is at full speed is at rest within a tenth of a second.
         ramp = limits.velocity / limits.acceleration + limits.acceleration / limits.jerk
         assert (ramp < 0.2).all(), path
+
+
+@pytest.mark.parametrize(
+    ("topics", "says"),
+    [
+        (["real"], "name the arm to calibrate: real:NAME"),
+        (["real:so101"], "calibrating asks what to do: run it in a terminal"),
+    ],
+)
+def test_calibrating_needs_an_arm_and_a_person(
+    topics: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", *topics, "--calibrate"]) == 2
+    assert says in said(capsys)

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import logging
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +15,9 @@ from robolearn.environments.arms.profile import Device
 from robolearn.errors import ArmError, MissingDependency, RobolearnError, ShelfError
 
 _OWN = "robolearn.environments.arms.drivers"
+_ATTEMPTS = 4
+_LOST = re.compile("status packet|motor check failed", re.IGNORECASE)
+"""What LeRobot says when servos did not answer, or not soundly."""
 _NEEDED = "real arms need LeRobot's drivers: pip install 'robolearn[real]'"
 
 
@@ -56,6 +60,47 @@ def make_camera(name: str, device: Device, modules: Sequence[str] = ()) -> Any:
         if getattr(config, option) is None:
             raise ShelfError(f"[cameras.{name}.options] needs {option}")
     return _made(lambda config: make_cameras_from_configs({name: config})[name], config, device)
+
+
+def parts_of(device: Any) -> list[Any]:
+    """The arms of which a robot or a leader is made, or itself."""
+    parts = [getattr(device, name, None) for name in ("left_arm", "right_arm")]
+    return [part for part in parts if part is not None] or [device]
+
+
+def patiently[T](do: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
+    """Ask a device again where its answer is lost.
+
+    LeRobot waits 50 ms for a servo, and mostly asks once; on a busy machine that is too short at
+    times.
+
+    Args:
+        do: what may fail.
+        meanwhile: done after each failure; closes what it has left open.
+
+    Raises:
+        Exception: whatever ``do`` raises that is not about a lost answer, or does at the last time.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return do()
+        except (ConnectionError, RuntimeError, IndexError) as error:
+            if not _is_of_a_lost_answer(error):
+                raise
+        meanwhile()
+    return do()
+
+
+def _is_of_a_lost_answer(error: BaseException) -> bool:
+    """LeRobot wraps what it is about; and the servos' library has an IndexError for an answer that
+    came so late that it was taken for one to the next question.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, IndexError) or _LOST.search(str(cause)):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def _config(device: Device, base: Any, package: str, modules: Sequence[str]) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from robolearn.environments.arms.devices import described, make_robot
+from robolearn.environments.arms.devices import described, make_robot, parts_of, patiently
 from robolearn.environments.arms.profile import ArmProfile
 from robolearn.environments.arms.units import LEROBOT_UNITS
 from robolearn.episodes.frames import Array
@@ -17,6 +16,12 @@ from robolearn.errors import ArmError, ShelfError
 _FAR_OUTSIDE = 0.2
 """Share of a joint's range that it may be outside of it: further, the profile or the calibration
 is another arm's."""
+_SWITCHES = 8
+"""times that motors are told to be limp or to hold, until they say that they are: on a busy machine
+answers are lost."""
+_TORQUE = "Torque_Limit"
+_FULL_TORQUE = 1000
+"""Feetech's register, and what it says of all that a servo can."""
 
 
 class Driver:
@@ -45,6 +50,7 @@ class Driver:
         }
         self._require_joints()
         self._require_units()
+        self._require_torque_limits()
         if profile.robot.calibrated:
             self._require_calibration_files()
 
@@ -60,10 +66,7 @@ class Driver:
         """
         device = self._profile.robot
         try:
-            for part in self._parts():
-                if (bus := getattr(part, "bus", None)) is not None:
-                    self._hold(part, bus)
-            self._robot.connect(calibrate=False)
+            patiently(self._connect, self._close_ports)
             if device.calibrated and not self._robot.is_calibrated:
                 raise ArmError(self._other_calibration(self._robot))
         except ArmError:
@@ -103,6 +106,30 @@ class Driver:
         values = (joints / self._factors).tolist()
         self._robot.send_action(dict(zip(self._profile.names, values, strict=True)))
 
+    def relax(self) -> None:
+        """Switch torque off: the arm is limp, and falls where nobody holds it.
+
+        Raises:
+            ArmError: the driver has nothing that could do that.
+            Exception: whatever the driver raises.
+        """
+        for bus in self._buses():
+            _switch_torque(bus, on=False)
+
+    def stiffen(self) -> Array:
+        """Switch torque on, where the joints are.
+
+        Returns:
+            (J,) which is there.
+
+        Raises:
+            Exception: whatever the driver raises.
+        """
+        for bus in self._buses():
+            _hold_here(bus)
+            _switch_torque(bus, on=True)
+        return self.read()[0]
+
     def close(self, *, release: bool) -> None:
         """Disconnect.
 
@@ -110,19 +137,43 @@ class Driver:
             release: let the driver switch the motors' torque off, if it is set to; otherwise they
                 hold.
         """
-        if not release:
-            for part in (self._robot, *self._parts()):
-                if hasattr(getattr(part, "config", None), "disable_torque_on_disconnect"):
-                    part.config.disable_torque_on_disconnect = False
+        for part in (self._robot, *self._parts()):
+            config: Any = getattr(part, "config", None)
+            if not hasattr(config, "disable_torque_on_disconnect"):
+                continue
+            config.disable_torque_on_disconnect &= release
+            if config.disable_torque_on_disconnect and hasattr(part, "bus"):
+                # `disconnect` asks one motor after the other, and gives up at the first that
+                # answers with an error, as a gripper does that squeezed something for long.
+                with contextlib.suppress(Exception):
+                    _switch_torque(part.bus, on=False)
         with contextlib.suppress(Exception):  # it is gone, or was never there
             self._robot.disconnect()
+        self._close_ports()
 
-    def _parts(self) -> Iterator[Any]:
-        """The arms of which the robot is made, or the robot itself."""
-        parts = [getattr(self._robot, name, None) for name in ("left_arm", "right_arm")]
-        yield from (part for part in parts if part is not None)
-        if not any(parts):
-            yield self._robot
+    def _connect(self) -> None:
+        for part in self._parts():
+            if (bus := getattr(part, "bus", None)) is not None:
+                self._hold(part, bus)
+        self._robot.connect(calibrate=False)
+        self._limit_torques()
+
+    def _close_ports(self) -> None:
+        for part in self._parts():
+            with contextlib.suppress(Exception):  # it is closed
+                part.bus.disconnect(disable_torque=False)
+
+    def _buses(self) -> list[Any]:
+        buses = [getattr(part, "bus", None) for part in self._parts()]
+        if not all(hasattr(bus, "sync_write") for bus in buses):
+            raise ArmError(
+                f"{self._profile.robot.type} cannot be dragged: its driver does not let motors go "
+                "limp"
+            )
+        return buses
+
+    def _parts(self) -> list[Any]:
+        return parts_of(self._robot)
 
     def _require_joints(self) -> None:
         names = set(self._profile.names)
@@ -145,23 +196,48 @@ class Driver:
 
     def _require_units(self) -> None:
         """As far as the driver says what it counts in."""
-        modes: dict[str, str] = {}
-        for side, part in zip(("left_", "right_"), self._sides(), strict=False):
-            motors = getattr(getattr(part, "bus", None), "motors", {})
-            for name, motor in motors.items():
-                modes[f"{side if part is not self._robot else ''}{name}.pos"] = str(
-                    motor.norm_mode.value
-                )
+        motors = self._motors()
         for joint in self._profile.joints:
-            unit = LEROBOT_UNITS.get(modes.get(joint.name, ""), joint.unit)
+            unit: str = joint.unit
+            if joint.name in motors:
+                bus, name = motors[joint.name]
+                unit = LEROBOT_UNITS.get(str(bus.motors[name].norm_mode.value), unit)
             if unit != joint.unit:
                 raise ShelfError(
                     f"{joint.name} is counted in {unit} by {self._profile.robot.type}, and the "
                     f"profile says {joint.unit}"
                 )
 
-    def _sides(self) -> list[Any]:
-        return list(self._parts())
+    def _motors(self) -> dict[str, tuple[Any, str]]:
+        """Bus and name on it of each joint's motor, as far as the driver has buses."""
+        found = {}
+        for side, part in zip(("left_", "right_"), self._parts(), strict=False):
+            bus = getattr(part, "bus", None)
+            for name in getattr(bus, "motors", {}):
+                found[f"{side if part is not self._robot else ''}{name}.pos"] = bus, name
+        return found
+
+    def _require_torque_limits(self) -> None:
+        """That there is a register for each torque that the profile limits."""
+        motors = self._motors()
+        for joint in self._profile.joints:
+            if joint.torque is None:
+                continue
+            bus, name = motors.get(joint.name, (None, ""))
+            tables = getattr(bus, "model_ctrl_table", {})
+            if bus is None or _TORQUE not in tables.get(bus.motors[name].model, {}):
+                raise ShelfError(
+                    f"{joint.name} has a limit of torque, which {self._profile.robot.type} does "
+                    "not know: leave it out of the profile"
+                )
+
+    def _limit_torques(self) -> None:
+        motors = self._motors()
+        for joint in self._profile.joints:
+            if joint.torque is not None:
+                bus, name = motors[joint.name]
+                share = int(joint.torque * _FULL_TORQUE)
+                bus.write(_TORQUE, name, share, normalize=False, num_retry=3)
 
     def _require_calibration_files(self) -> None:
         for part in self._parts():
@@ -191,8 +267,7 @@ class Driver:
             if self._profile.robot.calibrated and not part.is_calibrated:
                 raise ArmError(self._other_calibration(part))
             if hasattr(bus, "sync_read"):
-                here = bus.sync_read("Present_Position", normalize=False, num_retry=2)
-                bus.sync_write("Goal_Position", here, normalize=False)
+                _hold_here(bus)
         finally:
             bus.disconnect(disable_torque=False)
 
@@ -208,3 +283,27 @@ class Driver:
                 f"of its limits {joint.low:g} to {joint.high:g}: move it by hand, or mend the "
                 "profile or the calibration"
             )
+
+
+def _hold_here(bus: Any) -> None:
+    """Make where the motors of a bus are their goal."""
+    here = bus.sync_read("Present_Position", normalize=False, num_retry=2)
+    bus.sync_write("Goal_Position", here, normalize=False)
+
+
+def _switch_torque(bus: Any, *, on: bool) -> None:
+    """All motors of a bus at once, by a write that no motor answers: none can stand in its way.
+
+    Raises:
+        Exception: whatever the bus raises.
+        ArmError: a motor says that it is otherwise.
+    """
+    wanted = dict.fromkeys(bus.motors, int(on))
+    for _ in range(_SWITCHES):
+        bus.sync_write("Torque_Enable", wanted, normalize=False)
+        try:
+            if bus.sync_read("Torque_Enable", normalize=False) == wanted:
+                return
+        except ConnectionError:
+            continue  # the write may have been lost as well as the answer
+    raise ArmError(f"the motors do not say that their torque is {'on' if on else 'off'}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -9,15 +10,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from robolearn.environments.arms.dragging import DraggedTargets
 from robolearn.environments.arms.link import ArmLink, look_over, sent_joints
 from robolearn.environments.arms.messages import Tick, joints_of
 from robolearn.environments.arms.pose import PoseControl
 from robolearn.environments.arms.profile import Arm
+from robolearn.environments.arms.stage import Stage
 from robolearn.environments.environment import Environment
 from robolearn.environments.safety.reasons import SAFETY_FEATURE, Reason, as_frame, reasons_in
 from robolearn.episodes.features import IMAGES, SAFETY, STATE, ActionFeature, Feature
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
-from robolearn.errors import ArmError
+from robolearn.errors import ArmError, ShelfError
 
 REAL_TYPE = 4
 """``type`` in ``env_args`` of an arm; robomimic knows 1 to 3."""
@@ -34,21 +37,34 @@ class LeRobotEnvironment(Environment):
     Args:
         arm: which.
         moves: whether anything is sent to the motors.
+        stage: what lies before the arm, where that is known.
+        dragged: the motors are limp in an episode, and a person drags the arm: whatever is asked,
+            `act` returns the targets that would have brought it where it is at the next step.
+            `reset` goes nowhere, and the arm holds where it is as soon as the episode is over.
 
     Raises:
-        ShelfError: the profile fits neither driver nor model.
+        ShelfError: the profile fits neither driver nor model, or its actions move the tool, which
+            nobody can drag.
         MissingDependency: a library is not installed.
         ArmError: the arm is absent, busy, calibrated otherwise, or does not answer.
 
     Attributes:
         start: gives (J,) where an episode begins; the profile's home unless it is set.
-        changed: control steps that the supervisor changed, by reason.
-        late: control steps in an episode for which no new action had come.
+        changed: control steps of the episode that the supervisor changed, by reason.
+        late: control steps of the episode for which no new action had come.
         stop: ends the episode at the next observation, as at its horizon.
     """
 
-    def __init__(self, arm: Arm, *, moves: bool = True) -> None:
-        self._arm, self._profile = arm, arm.profile
+    def __init__(
+        self, arm: Arm, *, moves: bool = True, stage: Stage | None = None, dragged: bool = False
+    ) -> None:
+        self._arm, self._profile, self._stage = arm, arm.profile, stage
+        if dragged and arm.profile.pose is not None:
+            raise ShelfError(
+                f"{arm.path}: a hand drags joints, and the actions of this profile move the tool: "
+                "record with a profile without [pose]"
+            )
+        self._dragged = DraggedTargets(arm) if dragged else None
         self._pose = None if arm.profile.pose is None else PoseControl(arm)
         self._home = self._profile.si("home")
         self._ends = np.stack([self._profile.si("low"), self._profile.si("high")])
@@ -58,11 +74,11 @@ class LeRobotEnvironment(Environment):
         self.late = 0
         self.stop = False
         self._seed: int | None = None
-        self._in_episode = self._closed = False
+        self._in_episode = self._watched = self._closed = False
         self._steps = 0
         self._began = time.monotonic()
         self._link = ArmLink(arm, moves=moves)
-        self._context = _context(arm, self._pose, self._link.shapes)
+        self._context = _context(arm, self._pose, self._link.shapes, stage)
 
     @property
     def context(self) -> EpisodeContext:
@@ -102,24 +118,50 @@ class LeRobotEnvironment(Environment):
         """Why the arm was brought to a halt; empty while it is not."""
         return self._link.tick.halted
 
+    @property
+    def changed_in_words(self) -> dict[str, int]:
+        """`changed`, for people."""
+        return {reason.text: steps for reason, steps in self.changed.items()}
+
+    @property
+    def trouble(self) -> str:
+        """Why an episode cannot begin or go on: a halt, a camera without images; or empty."""
+        if self.halted:
+            return self.halted
+        tick, patience = self._link.tick, self._profile.watchdog.cameras
+        for camera, (_, arrived) in tick.images.items():
+            if tick.time - arrived > patience:
+                return f"no image of the camera {camera} for {tick.time - arrived:.1f} s"
+        return ""
+
     def reset(self, seed: int) -> None:
-        """Approach the first pose, slowly.
+        """Approach the first pose, slowly; or go limp.
 
         Raises:
             ArmError: the arm was halted, and what halted it is still so; or is halted on the way.
         """
         self._seed, self._in_episode = seed, False
         self._link.order("rest")
+        self._link.settle()
         if self.halted:
             self._link.order("resume")
-            self._link.wait()
-            self._link.wait()
-        self.approach(self.start())
+            self._link.settle()
+        if self._dragged is not None:
+            self._link.order("limp")
+            self._link.settle()
+            self._require_going()
+        if self._stage is not None:
+            self._stage.clear()
+        if self._dragged is None:
+            self.approach(self.start())
+        if self._stage is not None:
+            self._stage.set_up(seed)
         self._steps, self.stop = 0, False
+        self.changed.clear()
+        self.late = 0
         self._began = time.monotonic()
-        self._link.order("begin")
         self._link.wait()
-        self._in_episode = True
+        self._in_episode, self._watched = True, False
 
     def observe(self) -> Observation:
         tick = self._link.tick
@@ -136,10 +178,17 @@ class LeRobotEnvironment(Environment):
         for camera in self._link.shapes:
             name = f"{IMAGES}.{camera}"
             values[name], timestamps[name] = self._link.image(camera)
+        success = None
+        if self._stage is not None:
+            seen = self._stage.look()
+            values |= seen.values
+            timestamps |= dict.fromkeys(seen.values, seen.time)
+            success = seen.success
         return Observation(
             values=values,
             timestamps=timestamps,
             time=tick.time - self._began,
+            success=success,
             truncated=self.stop,
             failed=bool(tick.halted),
         )
@@ -153,20 +202,38 @@ class LeRobotEnvironment(Environment):
         """
         asked = self.action.limited(action)  # refuses what has another shape, or is not finite
         before = self._link.tick
-        if self._pose is None:
+        if self._dragged is not None:
+            target = self.joints  # by which the arm knows that somebody is there
+        elif self._pose is None:
             target = self._exactly(np.asarray(action, self.action.dtype))
         else:
             target = self._pose.target(asked, self.joints, sent_joints(before))
         joints = self.joints
+        if self._in_episode and not self._watched:
+            # From the first action on the next one is waited for: until then the arm is at rest,
+            # and whoever records may take time to open a file.
+            self._link.order("begin")
         tick = self._link.send(target)
         self._steps += 1
-        missed = round((tick.time - before.time) * self._profile.rate) - 1
-        self.late += max(missed, 0)
+        if self._watched:
+            missed = round((tick.time - before.time) * self._profile.rate) - 1
+            self.late += max(missed, 0)
+        self._watched = self._in_episode
         self.changed.update(reasons_in(tick.reasons))
+        if self._dragged is not None:
+            seconds = max(tick.joints_time - before.joints_time, 1 / self._profile.rate)
+            velocities = (self.joints - joints) / seconds
+            return self._dragged(self.joints, velocities).astype(self.action.dtype)
         sent = sent_joints(tick)
         if self._pose is None:
             return sent.astype(self.action.dtype)
         return asked if not tick.reasons else self._pose.achieved(joints, sent)
+
+    def towards(self, joints: Array) -> Array:
+        """The action that brings the joints to (J,), or as far as one action may."""
+        if self._pose is None:
+            return joints.astype(self.action.dtype)
+        return self._pose.towards(self.joints, joints)
 
     def approach(self, joints: Array) -> None:
         """Go somewhere slowly: each joint along a minimum-jerk curve (Flash and Hogan 1985).
@@ -178,6 +245,9 @@ class LeRobotEnvironment(Environment):
             ArmError: the arm was halted.
         """
         self._require_going()
+        tick = self._link.tick
+        while not tick.at_rest:
+            tick = self._link.wait()
         goal = np.clip(joints, *self._ends)
         begin = self.sent
         way, profile = np.abs(goal - begin), self._profile
@@ -192,7 +262,10 @@ class LeRobotEnvironment(Environment):
         for step in range(1, steps + 1):
             s = step / steps
             share = s**3 * (10 + s * (6 * s - 15))
-            self._link.send(goal if step == steps else begin + share * (goal - begin))
+            tick = self._link.send(goal if step == steps else begin + share * (goal - begin))
+            self._require_going()
+        while not tick.at_rest:  # limits in space may have held it up
+            tick = self._link.send(goal)
             self._require_going()
 
     def halt(self) -> None:
@@ -202,9 +275,13 @@ class LeRobotEnvironment(Environment):
             self._link.halt()
 
     def stop_at_once(self) -> None:
-        """Bring the arm to rest, without waiting for it; from any thread."""
+        """Bring the arm to rest, without waiting for it; from any thread.
+
+        Where the process that holds the arm is gone, nothing can be stopped, and the loop is told.
+        """
         if not self._closed:
-            self._link.order("halt")
+            with contextlib.suppress(ArmError):
+                self._link.order("halt")
 
     def wait(self) -> Tick:
         """The arm's next control step, without an action.
@@ -247,26 +324,37 @@ class LeRobotEnvironment(Environment):
         return target
 
 
-def context_of(arm: Arm) -> EpisodeContext:
+def context_of(arm: Arm, stage: Stage | None = None) -> EpisodeContext:
     """What holds for the episodes of an arm, found out without connecting to it.
+
+    Args:
+        arm: which.
+        stage: what lies before it, where that is known.
 
     Raises:
         ShelfError: the profile fits neither driver nor model.
         MissingDependency: a library is not installed.
         ArmError: the driver cannot be made, or there is no calibration.
     """
-    return _context(arm, None if arm.profile.pose is None else PoseControl(arm), look_over(arm))
+    pose = None if arm.profile.pose is None else PoseControl(arm)
+    return _context(arm, pose, look_over(arm), stage)
 
 
 def _context(
-    arm: Arm, pose: PoseControl | None, cameras: Mapping[str, tuple[int, ...]]
+    arm: Arm,
+    pose: PoseControl | None,
+    cameras: Mapping[str, tuple[int, ...]],
+    stage: Stage | None,
 ) -> EpisodeContext:
     profile = arm.profile
     names = profile.names
     state = {STATE: Feature("float32", (len(names),), names)} if pose is None else pose.features
     images = {f"{IMAGES}.{camera}": Feature("uint8", shape) for camera, shape in cameras.items()}
     return EpisodeContext(
-        features=state | images | {SAFETY: SAFETY_FEATURE},
+        features=state
+        | images
+        | {SAFETY: SAFETY_FEATURE}
+        | dict({} if stage is None else stage.features),
         action=_joint_action(arm) if pose is None else pose.action,
         task=profile.text,
         rate=profile.rate,

@@ -67,7 +67,7 @@ class CameraFeed:
     Attributes:
         latest: number of the latest image, counted from 1, and when it arrived, in seconds of the
             monotonic clock; 0 and the beginning before the first.
-        failure: what ended it; empty while it goes on.
+        failure: why the last attempt gave no image; empty when it did, or none came yet.
     """
 
     def __init__(self, name: str, camera: Any, slots: ImageSlots) -> None:
@@ -95,7 +95,9 @@ class CameraFeed:
                 self._slots.write(self._name, number, np.asarray(image))
             except TimeoutError:
                 continue  # how old the latest is tells whether that matters
-            except Exception as error:  # drivers raise what they like
+            except Exception as error:  # drivers raise what they like, and some of it passes
                 self.failure = " ".join(str(error).split()) or type(error).__name__
-                return
+                self._ending.wait(_WAIT_MS / 1e3)
+                continue
+            self.failure = ""
             self.latest = (number, time.monotonic())

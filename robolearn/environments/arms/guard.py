@@ -9,6 +9,7 @@ camera's image does not come in time, the arm is braked within its limits and he
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import select
 import signal
@@ -28,6 +29,7 @@ from robolearn.environments.arms.feeds import CameraFeed, ImageSlots
 from robolearn.environments.arms.kinematics import make_supervisor
 from robolearn.environments.arms.messages import Connected, Refused, Tick, joints_of
 from robolearn.environments.arms.profile import Arm
+from robolearn.environments.priority import go_first
 from robolearn.environments.safety.reasons import Reason
 from robolearn.environments.safety.supervisor import Supervisor
 from robolearn.episodes.frames import Array
@@ -35,6 +37,8 @@ from robolearn.errors import ArmError, RobolearnError
 
 _LONGEST_BRAKING = 10.0
 """s after which the process ends even if braking has not come to its end."""
+_LONGEST_LIMP = 20.0
+"""s after which an arm that was let go limp holds itself again, where no action has come."""
 _SWITCH = 5e-4
 """s for which another thread may hold Python while a deadline passes."""
 
@@ -59,8 +63,7 @@ def guard(
     for ignored in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(ignored, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH)
-    with contextlib.suppress(OSError, AttributeError):
-        os.nice(-5)  # where that is allowed
+    go_first()
     try:
         with (
             claimed_ports(arm.profile.robot.options),
@@ -130,7 +133,7 @@ class _Holding:
         self._asked: Array | None = None
         self._heard = 0
         self._heard_at = time.monotonic()
-        self._watching = self._closing = self._gone = False
+        self._watching = self._closing = self._gone = self._limp = False
         self._halted = ""
         self._failure = ""
         self._own_images = 0
@@ -150,35 +153,45 @@ class _Holding:
         self._written = joints.copy()
         deadline = time.monotonic()
         leaving_since: float | None = None
-        while True:
-            deadline += period
-            if (left := deadline - time.monotonic()) > 0:
-                time.sleep(left)
-            late = time.monotonic() - deadline
-            if late > period:
-                # A driver that hung: the motors have long reached what they were sent last.
-                self._supervisor.reset(self._supervisor.position)
-                deadline += late
-            self._step(max(late, 0.0))
-            if self._closing or self._gone:
-                leaving_since = leaving_since or time.monotonic()
-                if self._supervisor.at_rest:
-                    return self._closing
-                if time.monotonic() - leaving_since > _LONGEST_BRAKING:
-                    return False
+        try:
+            while True:
+                deadline += period
+                if (left := deadline - time.monotonic()) > 0:
+                    time.sleep(left)
+                late = time.monotonic() - deadline
+                if late > period:
+                    # A driver that hung: the motors have long reached what they were sent last.
+                    self._supervisor.reset(self._supervisor.position)
+                    deadline += late
+                self._step(max(late, 0.0))
+                if self._closing or self._gone:
+                    leaving_since = leaving_since or time.monotonic()
+                    if self._supervisor.at_rest and not self._limp:
+                        return self._closing
+                    if time.monotonic() - leaving_since > _LONGEST_BRAKING:
+                        return False
+        finally:
+            self._stiffen()  # whatever ended it
 
     def _step(self, late: float) -> None:
         self._listen()
         self._watch()
         began = time.monotonic()
         asked = self._asked
-        if self._halted or self._closing or asked is None:
+        if self._limp and self._halted:
+            self._stiffen()
+        if self._limp:
+            self._supervisor.reset(self._joints)
+            sent, reasons = self._joints, 0
+            self._written[:] = sent
+        elif self._halted or self._closing or asked is None:
             sent, reasons = self._supervisor.brake(Reason.HALTED)
             reasons = reasons if self._halted else 0
         else:
             sent, reasons = self._supervisor.step(asked)
         limited = time.monotonic()
-        self._write(sent)
+        if not self._limp:
+            self._write(sent)
         written = time.monotonic()
         self._read()
         read = time.monotonic()
@@ -220,7 +233,10 @@ class _Holding:
             case "begin":
                 self._watching, self._heard_at = True, time.monotonic()
             case "rest":
-                self._watching = False
+                self._watching, self._asked = False, None
+                self._stiffen()
+            case "limp":
+                self._relax()
             case "halt":
                 self._halt("it was told to halt")
             case "resume":
@@ -229,6 +245,32 @@ class _Holding:
                 self._asked = None
             case "close":
                 self._closing = True
+                self._stiffen()
+
+    def _relax(self) -> None:
+        if self._limp or self._halted or not self._moves:
+            return
+        try:
+            self._driver.relax()
+        except Exception as error:  # drivers raise what they like
+            self._failure = described(error)
+            self._halt(f"the motors do not go limp: {self._failure}")
+            return
+        self._limp, self._asked, self._heard_at = True, None, time.monotonic()
+
+    def _stiffen(self) -> None:
+        """Hold where the arm was dragged to, if it was; tried again at each step until it does."""
+        if not self._limp:
+            return
+        try:
+            self._joints = self._driver.stiffen()
+        except Exception as error:  # likewise
+            self._failure = described(error)
+            self._halted = self._halted or f"the motors do not hold: {self._failure}"
+            return
+        self._limp = False
+        self._supervisor.reset(self._joints)
+        self._written[:] = self._joints
 
     def _watch(self) -> None:
         """Halt where something that has to come does not."""
@@ -239,10 +281,10 @@ class _Holding:
             because = f": {self._failure}" if self._failure else ""
             self._halt(f"no reading of the joints for {now - self._joints_time:.2f} s{because}")
             return
-        if not self._watching:
-            return
-        if now - self._heard_at > limits.agent:
+        if now - self._heard_at > self._longest_silence():
             self._halt(f"no action for {now - self._heard_at:.2f} s")
+            return
+        if not self._watching:
             return
         for name, feed in self._feeds.items():
             if now - feed.latest[1] > limits.cameras:
@@ -252,9 +294,19 @@ class _Holding:
                 )
                 return
 
+    def _longest_silence(self) -> float:
+        """s without an action that may be: somebody has to be there for what moves, or is limp."""
+        if self._watching:
+            return self._profile.watchdog.agent
+        if self._limp:
+            return _LONGEST_LIMP
+        on_its_way = self._asked is not None and not self._supervisor.at_rest
+        return self._profile.watchdog.agent if on_its_way else math.inf
+
     def _halt(self, because: str) -> None:
         self._halted = self._halted or because
         self._asked = None
+        self._stiffen()
 
     def _write(self, sent: Array) -> None:
         # The supervisor has seen to this. Should it be mistaken, nothing jumps.

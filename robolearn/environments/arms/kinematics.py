@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import mujoco
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from robolearn.environments.arms.profile import Arm
+from robolearn.environments.arms.units import ANGLES
+from robolearn.environments.mujoco_import import mujoco
 from robolearn.environments.safety.geometry import Geometry, JointMap, Workspace, tool_of
 from robolearn.environments.safety.limiter import JointLimits
 from robolearn.environments.safety.supervisor import Supervisor
+from robolearn.episodes.frames import Array
 from robolearn.errors import ShelfError
 
 
@@ -92,4 +95,36 @@ def make_supervisor(arm: Arm) -> Supervisor:
         )
         joints = joint_map(arm, model)
         geometry = Geometry(model, joints, profile.model.tool, workspace, dt)
-    return Supervisor(joint_limits(arm), dt, geometry)
+    # What moves the tool; a gripper, which closes meanwhile, holds up nothing.
+    together = np.array(
+        [joint.unit in ANGLES or joint.model is not None for joint in profile.joints]
+    )
+    return Supervisor(joint_limits(arm), dt, geometry, together)
+
+
+class ToolKinematics:
+    """Where an arm's tool is for its joints.
+
+    Args:
+        arm: whose profile has ``[model]``.
+
+    Raises:
+        ShelfError: it has none, or that does not fit the profile.
+    """
+
+    def __init__(self, arm: Arm) -> None:
+        model, described = load_model(arm), arm.profile.model
+        if model is None or described is None:
+            raise ShelfError(f"{arm.path}: where the tool is needs [model] in the profile")
+        self._joints = joint_map(arm, model)
+        self._model, self._data = model, mujoco.MjData(model)
+        self._is_site, self._number = tool_of(model, described.tool)
+
+    def pose(self, joints: Array) -> tuple[Array, Rotation]:
+        """Position, m, and rotation in the model's frame, for (J,) joints in rad, m and shares."""
+        data = self._data
+        self._joints.write(np.ascontiguousarray(joints, np.float64), data.qpos)
+        mujoco.mj_kinematics(self._model, data)
+        places = (data.site_xpos, data.site_xmat) if self._is_site else (data.xpos, data.xmat)
+        position, matrix = (values[self._number].copy() for values in places)
+        return position, Rotation.from_matrix(matrix.reshape(3, 3))

@@ -111,6 +111,12 @@ class ArmLink:
         before = self.tick.time
         return self._wait(lambda tick: tick.time > before)
 
+    def settle(self) -> Tick:
+        """Wait until all that was ordered has been obeyed; raises as `send`."""
+        now = time.monotonic()
+        self._wait(lambda tick: tick.time > now)  # it may have listened before
+        return self.wait()
+
     def halt(self) -> Tick:
         """Bring the arm to rest, and wait until it is; raises as `send`."""
         self.order("halt")

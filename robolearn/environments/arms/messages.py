@@ -10,9 +10,9 @@ import numpy as np
 
 from robolearn.episodes.frames import Array
 
-type Order = Literal["begin", "rest", "halt", "resume", "close"]
-"""To the arm: an episode begins, so that silence is noticed; it is over; come to rest and stay;
-go on; come to rest, and let go."""
+type Order = Literal["begin", "rest", "limp", "halt", "resume", "close"]
+"""To the arm: an episode begins, so that silence is noticed; it is over, come to rest; be dragged
+until the next order but ``begin``; come to rest and stay; go on; come to rest, and let go."""
 
 
 @dataclass(frozen=True)

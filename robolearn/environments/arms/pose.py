@@ -164,6 +164,13 @@ class PoseControl:
         )
         return action.astype(np.float32)
 
+    def towards(self, joints: Array, wanted: Array) -> Array:
+        """The action, (7,), that leads from (J,) joints to others, or as far as one action may."""
+        action = self.achieved(joints, wanted)
+        for part in (slice(0, 3), slice(3, 6), slice(6, 7)):  # each keeps its direction
+            action[part] /= max(1.0, float(np.abs(action[part]).max()))
+        return action
+
     def _put(self, joints: Array) -> None:
         qpos = self._configuration.q.copy()
         self._joints.write(np.ascontiguousarray(joints, np.float64), qpos)

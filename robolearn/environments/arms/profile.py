@@ -54,6 +54,7 @@ class Joint:
         acceleration: greatest, unit/s².
         jerk: greatest, unit/s³.
         step: the farthest that a target may be from the one before it.
+        torque: greatest of its motor, as a share of all that it can; None leaves the driver's.
         model: name of the joint in the model.
         sign: 1 or −1: which way the model's joint turns when this one turns forwards.
         zero: rad or m: where the model's joint is when this one is at zero.
@@ -68,6 +69,7 @@ class Joint:
     acceleration: Positive
     jerk: Positive
     step: Positive | None = None
+    torque: Annotated[float, Field(gt=0, le=1)] | None = None
     model: str | None = None
     sign: Literal[-1, 1] = 1
     zero: Finite = 0.0
@@ -221,6 +223,50 @@ class Leader:
 
 
 @dataclass(frozen=True)
+class Virtual:
+    """The arm is a virtual SO-101 (`robolearn.environments.virtual_arm`), which tells its drivers
+    their ports, calibration and cameras.
+
+    Attributes:
+        cameras: that are rendered, ``front`` and ``wrist``.
+        height: of their images, pixels.
+        width: pixels.
+        fps: frames a second.
+        hand: who moves leader or follower while it is recorded: ``scripted`` picks the cube up.
+        folder: of one that runs already; without it, one is started for as long as it is needed.
+    """
+
+    cameras: tuple[str, ...] = ("front", "wrist")
+    height: Count = 240
+    width: Count = 320
+    fps: Count = 30
+    hand: Literal["scripted", "nobody"] = "scripted"
+    folder: str | None = None
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Dragged:
+    """What a motor must be told so that it holds the arm where a hand held it, limp.
+
+    Attributes:
+        stiffness: torque with which a motor answers to a distance from its target, N m/rad or N/m.
+            The target is put higher by the arm's weight divided by it; needs the model, and its
+            masses. Without it, motors are taken for stiff.
+        lag: s by which a driven joint stays behind a target that moves.
+        further: how much further than it was dragged a joint is told to go, in its unit, by name:
+            of a gripper, so that it holds what it was closed around.
+    """
+
+    stiffness: Positive | None = None
+    lag: Annotated[float, Field(ge=0)] = 0.0
+    further: dict[str, Finite] = field(default_factory=dict)
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
 class ArmProfile:
     """One entry of the shelf ``real/``.
 
@@ -238,6 +284,8 @@ class ArmProfile:
         workspace: where it may be; needs the model.
         pose: actions move the tool instead of the joints; needs the model.
         leader: what `record --by leader` takes.
+        dragged: how what `record --by hand` saw becomes targets.
+        virtual: there is no arm but a virtual one.
         modules: of Python, that register the drivers when they are imported. LeRobot's own, and
             plugins that are called ``lerobot_robot_…``, are found by themselves.
     """
@@ -255,6 +303,8 @@ class ArmProfile:
     workspace: WorkspaceLimits | None = None
     pose: PoseActions | None = None
     leader: Leader | None = None
+    dragged: Dragged = field(default_factory=Dragged)
+    virtual: Virtual | None = None
     modules: tuple[str, ...] = ()
 
     __pydantic_config__ = STRICT
@@ -266,6 +316,10 @@ class ArmProfile:
         for what, value in (("workspace", self.workspace), ("pose", self.pose)):
             if value is not None and self.model is None:
                 raise ValueError(f"[{what}] needs a [model]")
+        if self.dragged.stiffness is not None and self.model is None:
+            raise ValueError("[dragged] stiffness needs a [model]")
+        if unknown := sorted(set(self.dragged.further) - set(names)):
+            raise ValueError(f"[dragged] further: there is no joint {', '.join(unknown)}")
         if self.pose is not None and self.pose.gripper not in names:
             raise ValueError(f"[pose] gripper is {self.pose.gripper!r}, and no joint")
         if 1 / self.rate >= self.watchdog.agent:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import mujoco
 import numba
 import numpy as np
 
+from robolearn.environments.mujoco_import import mujoco
 from robolearn.environments.safety.reasons import Reason
 from robolearn.episodes.frames import Array
 

@@ -78,9 +78,13 @@ class Limiter:
     A target that cannot be reached at once is approached as fast as the limits allow, without
     running past it; a target that moves is caught up with. Positions are rad or m.
 
+    Joints that move together stay on the straight way between where they are and what is asked: one
+    that is held up holds up the others. So limits make a motion slower rather than another.
+
     Args:
         limits: of the joints.
         dt: seconds of a control step.
+        together: (J,) whether a joint moves together with the others so marked; none if left out.
 
     Attributes:
         position: (J,) what was sent last.
@@ -88,12 +92,15 @@ class Limiter:
         acceleration: (J,) of what was sent.
     """
 
-    def __init__(self, limits: JointLimits, dt: float) -> None:
+    def __init__(self, limits: JointLimits, dt: float, together: Array | None = None) -> None:
         if not dt > 0:
             raise ValueError(f"a control step must last some time, not {dt}")
         self._limits = limits
         self._dt = dt
         size = len(limits.low)
+        self._together = np.zeros(size, np.bool_)
+        if together is not None:
+            self._together[:] = together
         self._greatest = np.stack(
             [
                 np.minimum(limits.velocity, limits.step / dt),
@@ -173,6 +180,7 @@ class Limiter:
                 self._dt,
                 self._asked_before,
                 self._follows,
+                self._together,
                 self._brake,
                 self._next,
             )
@@ -322,6 +330,7 @@ def _limit(
     dt: float,
     asked_before: Array,
     follows: Array,
+    together: Array,
     brake: Array,
     following: Array,
 ) -> int:
@@ -377,7 +386,48 @@ def _limit(
             _permitted(safe + found * (far - safe), state, within, greatest, dt, joint, following)
         else:
             following[:, joint] = brake[:, joint]
+    if reasons:
+        _keep_direction(asked, state, within, greatest, dt, together, brake, following)
     return reasons
+
+
+@numba.njit(cache=True)
+def _keep_direction(
+    asked: Array,
+    state: Array,
+    within: Array,
+    greatest: Array,
+    dt: float,
+    together: Array,
+    brake: Array,
+    following: Array,
+) -> None:
+    """Where one joint gets a share of its way, the others get no more of theirs, if they may.
+
+    A joint that has to turn back first does not hold up the others.
+    """
+    share = 1.0
+    for joint in range(asked.size):
+        q = state[0, joint]
+        way = asked[joint] - q
+        if together[joint] and abs(way) > STILL:
+            own = (following[0, joint] - q) / way
+            if 0.0 <= own < share:
+                share = own
+    if share == 1.0:
+        return
+    found = np.empty(3)
+    for joint in range(asked.size):
+        if not together[joint]:
+            continue
+        q = state[0, joint]
+        first, last = brake[0, joint], following[0, joint]
+        x = min(max(q + share * (asked[joint] - q), min(first, last)), max(first, last))
+        if x == last:
+            continue
+        found[:] = following[:, joint]
+        if _permitted(x, state, within, greatest, dt, joint, following):
+            following[:, joint] = found
 
 
 @numba.njit(cache=True)

@@ -27,14 +27,21 @@ class Supervisor:
         limits: of the joints.
         dt: seconds of a control step.
         geometry: of the arm in space, where there is a model.
+        together: (J,) which joints keep the direction of their motion; see `Limiter`.
 
     Attributes:
         counts: how many steps were changed, by reason.
         steps: how many there were.
     """
 
-    def __init__(self, limits: JointLimits, dt: float, geometry: Geometry | None = None) -> None:
-        self._limiter = Limiter(limits, dt)
+    def __init__(
+        self,
+        limits: JointLimits,
+        dt: float,
+        geometry: Geometry | None = None,
+        together: Array | None = None,
+    ) -> None:
+        self._limiter = Limiter(limits, dt, together)
         self._geometry = geometry
         self._asked = np.zeros(len(limits.low))
         self.counts: Counter[Reason] = Counter()

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from robolearn.environments.priority import go_first
 from robolearn.environments.virtual_arm.bus import Bus
 from robolearn.environments.virtual_arm.calibration import write_calibration
 from robolearn.environments.virtual_arm.faults import (
@@ -242,6 +243,7 @@ def main() -> None:
     """Run an emulator as the command line says."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     sys.setswitchinterval(0.0005)
+    go_first()
     settings = Settings(**json.loads(sys.argv[1]))
     try:
         emulator = Emulator(settings)

@@ -56,6 +56,7 @@ class FrameWriter:
         with path.open("xb+") as file:
             file.truncate(size)
             self._memory = mmap.mmap(file.fileno(), size)
+        self._newest = _counter(self._memory)
         self._number = 0
         _HEADER.pack_into(self._memory, 0, _MAGIC, height, width, 0, 0)
 
@@ -72,10 +73,11 @@ class FrameWriter:
         pixels = place + _STAMP.size
         self._memory[pixels : pixels + image.size] = image.tobytes()
         _STAMP.pack_into(self._memory, place, self._number, round(timestamp * 1e9))
-        struct.pack_into("<Q", self._memory, _NEWEST, self._number)
+        self._newest[0] = self._number
 
     def close(self) -> None:
         """Let go of the memory. The file stays."""
+        self._newest.release()
         self._memory.close()
 
 
@@ -100,11 +102,12 @@ class FrameReader:
             raise SimulationError(f"{path}: this is no file of a virtual camera")
         _, self.height, self.width, _, _ = _HEADER.unpack_from(self._memory)
         self._place_bytes = _place_bytes(self.height, self.width)
+        self._newest = _counter(self._memory)
 
     @property
     def newest(self) -> int:
         """Number of the newest frame; 0 before the first."""
-        return int(struct.unpack_from("<Q", self._memory, _NEWEST)[0])
+        return self._newest[0]
 
     def read(self) -> CameraFrame | None:
         """The newest frame, None before the first.
@@ -126,8 +129,17 @@ class FrameReader:
         raise SimulationError("a virtual camera's frame cannot be read whole")
 
     def close(self) -> None:
-        """Let go of the memory."""
+        """Let go of the memory. May be called twice."""
+        self._newest.release()
         self._memory.close()
+
+
+def _counter(memory: mmap.mmap) -> memoryview[int]:
+    """The number of the newest frame, which is read and written at once, all eight bytes of it.
+
+    `struct` clears what it is about to write, so that a reader sees no frame for a moment.
+    """
+    return memoryview(memory)[_NEWEST : _NEWEST + 8].cast("Q")
 
 
 def _place_bytes(height: int, width: int) -> int:

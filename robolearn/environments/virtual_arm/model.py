@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robolearn.environments.rendering import select_gl
+from robolearn.shelf import shelf_folder
 
 if TYPE_CHECKING:
     import mujoco
@@ -23,7 +24,7 @@ JOINTS = (
 CAMERAS = {"front": "front", "wrist": "follower/wrist"}
 """What the model calls each camera."""
 
-ARM_FILE = Path(__file__).with_name("so101.xml")
+ARM_FILE = shelf_folder("real") / "so101.xml"
 """MJCF of the arm alone, for kinematics: joints as `JOINTS`, zeros as LeRobot's, site ``grasp``."""
 
 CUBE_HALF = 0.015

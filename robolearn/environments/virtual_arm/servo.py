@@ -212,6 +212,11 @@ class Servo:
         return duty * STALL_TORQUE
 
     @property
+    def goal(self) -> float:
+        """Where it was told to bring its joint, rad, zero at the middle of its range."""
+        return math.remainder(self._settings.goal - self._settings.offset, math.tau)
+
+    @property
     def compliance(self) -> float:
         """Radians by which a driven joint gives way to one N m, in the end."""
         settings = self._settings

@@ -51,6 +51,7 @@ class WorldState:
         cube_quaternion: (4,) w, x, y, z.
         follower: (6,) the follower's joints, rad.
         leader: (6,) the leader's joints, rad.
+        told: (6,) where the follower's servos were told to be, rad.
     """
 
     time: float
@@ -58,6 +59,7 @@ class WorldState:
     cube_quaternion: Array
     follower: Array
     leader: Array
+    told: Array
 
     @property
     def cube_height(self) -> float:
@@ -195,4 +197,5 @@ class World:
             cube_quaternion=data.qpos[place + 3 : place + 7].copy(),
             follower=data.qpos[self.arms["follower"].positions].copy(),
             leader=data.qpos[self.arms["leader"].positions].copy(),
+            told=np.array([servo.goal for servo in self.arms["follower"].servos]),
         )

@@ -291,6 +291,21 @@ def test_actions_that_move_the_tool(make: Make, tmp_path: Path) -> None:
     assert after.values["observation.state.robot0_eef_quat"].shape == (4,)
 
 
+def test_joints_are_brought_somewhere_by_actions_that_move_the_tool(
+    make: Make, tmp_path: Path
+) -> None:
+    environment = make(paper.with_model(tmp_path, pose=POSE))
+    environment.reset(seed=0)
+    wanted = environment.sent + [0.3, -0.2, 0.2, 0.4]
+    first = environment.towards(wanted)
+    assert first.shape == (7,)
+    assert np.abs(first).max() == pytest.approx(1.0)  # it is too far for one action
+    for _ in range(40):
+        environment.act(environment.towards(wanted))
+        environment.observe()
+    np.testing.assert_allclose(environment.joints, wanted, atol=2e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "error", "says"),
     [
@@ -328,6 +343,11 @@ def test_actions_that_move_the_tool(make: Make, tmp_path: Path) -> None:
             {"joints": [paper.joint("turn.pos"), paper.joint("turn.pos")]},
             ShelfError,
             r"two joints have the same name",
+        ),
+        (
+            {"joints": [paper.joint(name, torque=0.5) for name in paper.JOINTS]},
+            ShelfError,
+            r"turn.pos has a limit of torque, which paper does not know: leave it out",
         ),
         ({"robot": {"type": "tin"}}, ShelfError, r"there is no driver 'tin'; there are .*paper"),
         (

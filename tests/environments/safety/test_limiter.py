@@ -165,6 +165,62 @@ def test_limits_that_make_no_sense_are_refused(wrong: dict[str, list[float]]) ->
         JointLimits(**(vars(LIMITS) | wrong))
 
 
+EQUAL = JointLimits([-3.0] * 3, [3.0] * 3, [2.0] * 3, [15.0] * 3, [300.0] * 3, [1.0] * 3)
+
+
+def test_joints_that_move_together_keep_the_direction() -> None:
+    limiter = Limiter(EQUAL, DT, np.array([True, True, False]))
+    way = np.array([1.0, -0.4, 0.5])
+    sent = drive(limiter, np.tile(way, (60, 1)), np.zeros(3))
+    require_within(sent, EQUAL)
+    np.testing.assert_allclose(sent[:, 1], -0.4 * sent[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(sent[-1], way)
+    # The one that does not belong to them is there before.
+    assert np.flatnonzero(sent[:, 2] == 0.5)[0] < np.flatnonzero(sent[:, 0] == 1.0)[0] - 5
+    # As soon as the slowest of them would be there alone.
+    alone = drive(Limiter(EQUAL, DT), np.tile(way, (60, 1)), np.zeros(3))
+    np.testing.assert_array_equal(sent[:, 0], alone[:, 0])
+
+
+def test_a_path_that_is_too_fast_is_followed_more_slowly() -> None:
+    phase = np.minimum(np.arange(150) * 0.05, np.pi)[:, None]
+    asked = np.concatenate([np.cos(phase) - 1, np.sin(phase), 0 * phase], axis=1)
+    asked *= 0.9 * np.minimum(np.arange(150) / 5, 1)[:, None]
+
+    def astray(together: bool) -> float:
+        """How far from the half circle it gets."""
+        limiter = Limiter(slow, DT, np.full(3, together))
+        sent = drive(limiter, asked, np.zeros(3))
+        require_within(sent, slow)
+        np.testing.assert_array_equal(sent[-1], asked[-1])
+        return float(np.abs(np.hypot(sent[:, 0] + 0.9, sent[:, 1]) - 0.9).max())
+
+    slow = JointLimits([-3.0] * 3, [3.0] * 3, [2.0, 1.0, 2.0], [15.0] * 3, [300.0] * 3, [1.0] * 3)
+    assert astray(together=True) < 0.5 * astray(together=False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(-2, 2), st.floats(-2, 2), st.floats(-2, 2), st.integers(1, 15)),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_joints_that_move_together_respect_limits_too_and_arrive(
+    targets: list[tuple[float, float, float, int]],
+) -> None:
+    limits = JointLimits(
+        [-1.0] * 3, [1.0] * 3, [2.0, 0.5, 4.0], [15.0, 5.0, 60.0], [300.0] * 3, [1.0] * 3
+    )
+    limiter = Limiter(limits, DT, np.array([True, True, True]))
+    asked = np.array([target[:3] for target in targets for _ in range(target[3])])
+    goal = np.clip(asked[-1], -1, 1)
+    sent = drive(limiter, np.concatenate([asked, np.tile(goal, (300, 1))]), np.zeros(3))
+    require_within(sent, limits)
+    np.testing.assert_array_equal(sent[-1], goal)
+
+
 numbers = st.floats(0.05, 30.0)
 commands = st.lists(
     st.tuples(st.sampled_from(["jump", "drift", "hold", "brake", "extreme"]), st.floats(-1.5, 1.5)),

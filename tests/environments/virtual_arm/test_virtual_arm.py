@@ -81,6 +81,7 @@ def connect(device: Any) -> None:
         except (IndexError, ConnectionError):
             if device.bus.is_connected:
                 device.bus.disconnect(disable_torque=False)
+            time.sleep(0.2)  # in which what was late arrives
     device.connect(calibrate=False)
 
 
