@@ -14,6 +14,7 @@ UV_QUIET := $$([ -t 2 ] || echo --quiet)
 
 ENVIRONMENT := .venv/.installed
 PEERS := .peers/.installed
+IWER := iwer@2.5.0 # emulates a headset in a browser
 
 help:
 	@echo "make quickstart   record demonstrations, train on them, try the policy, write a report"
@@ -44,7 +45,7 @@ format: $(ENVIRONMENT)
 
 lock:
 	@echo "Writing requirements.lock"
-	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra sim --extra real --extra cluster --extra wandb --universal --python-version 3.12 \
+	@$(UV) pip compile --quiet pyproject.toml --extra dev --extra sim --extra real --extra teleop --extra vr --extra experts --extra cluster --extra wandb --universal --python-version 3.12 \
 		--python "$$(sh tools/python.sh)" --custom-compile-command "make lock" --output-file requirements.lock $(ARGS)
 
 clean:
@@ -74,3 +75,5 @@ $(PEERS): requirements-peers.lock | $(ENVIRONMENT)
 	@if $(UV) pip install --quiet --python .venv --no-deps --target .peers -r requirements-peers.lock; \
 	then touch $@; \
 	else rm -rf .peers; echo "warning: no .peers, the tests that need it are skipped" >&2; fi
+	@mkdir -p .peers/node && npm install --silent --no-audit --no-fund --no-save --ignore-scripts \
+		--prefix .peers/node $(IWER) || echo "warning: no npm, the tests of a headset are skipped" >&2

@@ -47,3 +47,7 @@ class NoDensity(RobolearnError):
 
 class ArmError(RobolearnError):
     """An arm cannot be driven, or stopped answering; nothing is moving."""
+
+
+class DeviceError(RobolearnError):
+    """What a person drives with is absent, or stopped answering."""

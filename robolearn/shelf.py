@@ -58,7 +58,7 @@ def find_on_shelf(target: str, wanted: str | None = None) -> Path:
     if target.endswith(".toml"):
         path = Path(target)
         if not path.is_file():
-            raise ShelfError(f"there is no {_KINDS.get(wanted or 'sim')} file {path}")
+            raise ShelfError(f"there is no {f'{_KINDS[wanted]} ' if wanted else ''}file {path}")
         return path
     shelf, colon, name = target.partition(":")
     shelves = [each for each in _KINDS if wanted in {None, each}]

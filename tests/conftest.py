@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from robolearn.environments.rendering import select_gl
 from robolearn.environments.robosuite import RobosuiteEnvironment
 from robolearn.environments.task import SimTask, load_task
 from robolearn.episodes.episode import Episode
@@ -16,8 +17,13 @@ from robolearn.episodes.features import ActionFeature, Feature
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import EpisodeContext, Outcome
 
-# In the background of a script, Ctrl-C is ignored, by the processes that tests start, too.
+# Whichever test imports MuJoCo first, it renders with what is there.
+select_gl()
+
+# In the background of a script, Ctrl-C and a closed terminal are ignored, by the processes that
+# tests start, too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 REPOSITORY = Path(__file__).parents[1]
 

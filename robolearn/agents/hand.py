@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+from xml.etree import ElementTree
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from robolearn.environments.task import HandController, SimTask
-from robolearn.episodes.features import STATE
+from robolearn.episodes.features import STATE, ActionFeature
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.errors import ShelfError
+
+HAND = ("x", "y", "z", "rx", "ry", "rz")
+"""Elements of an action that move a hand, after the robot's name where there are several."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class HandSensor:
         for name in (self._position, self._quaternion):
             if name not in context.features:
                 raise ShelfError(
-                    f"the expert needs {name.removeprefix(f'{STATE}.')} in [observation] state"
+                    "where the hand is must be observed: "
+                    f"{name.removeprefix(f'{STATE}.')} in [observation] state"
                 )
 
     def pose(self, observation: Observation) -> Pose:
@@ -69,38 +74,89 @@ class HandSensor:
 
 
 class Hand:
-    """The hand of a task's only arm.
+    """The hand of one arm, of those that an environment's actions move.
 
     Args:
-        task: whose actions move a hand.
         context: of the environment.
+        robot: number of the arm.
 
     Raises:
-        ShelfError: the actions move joints, there are several arms, or the hand is not observed.
+        ShelfError: the actions do not move this hand, or it is not observed.
     """
 
-    def __init__(self, task: SimTask, context: EpisodeContext) -> None:
-        controller = task.simulator.controller
-        if not isinstance(controller, HandController) or len(task.simulator.robots) != 1:
-            raise ShelfError("a hand is moved by the controller OSC_POSE, and by one arm")
-        self._sensor = HandSensor(0, context)
-        self._full = np.asarray(controller.limits(0))
+    def __init__(self, context: EpisodeContext, robot: int = 0) -> None:
         self._action = context.action
+        names, prefix = context.action.names or (), _prefix(context.action, robot)
+        if prefix is None or not context.action.scale:
+            raise ShelfError(
+                "a hand is moved by actions x, y, z, rx, ry, rz (a task with the controller "
+                f"OSC_POSE, an arm with [pose]), and here they are {', '.join(names)}"
+            )
+        self._sensor = HandSensor(robot, context)
+        self._moving = [names.index(f"{prefix}{name}") for name in HAND]
+        self._gripping = [i for i in context.action.gripper if names[i].startswith(prefix)]
+        self._full = np.array([context.action.scale[index] for index in self._moving])
+        self._base = _base(context.model_file, robot)
+
+    @property
+    def full(self) -> Array:
+        """(6,) the way that an action of 1 asks for: m, then rad."""
+        return self._full
 
     def pose(self, observation: Observation) -> Pose:
         """Where it is."""
         return self._sensor.pose(observation)
 
-    def action(self, way: Array, *, closed: bool, speed: float = 1.0) -> Array:
-        """(A,) what moves it that way.
+    def put(self, action: Array, way: Array, *, closed: bool, speed: float = 1.0) -> None:
+        """Write what moves it that way into an action.
 
         Args:
-            way: (6,) to go in this step: x, y, z in m, and a rotation vector in rad.
+            action: (A,) of which only this hand's elements are written.
+            way: (6,) to go in this step: x, y, z in m, and a rotation vector in rad, both along the
+                world's axes.
             closed: whether the gripper is closed, or opened.
             speed: the largest element of the arm's action, as a share of the full one.
         """
-        action = np.empty(self._action.shape)
-        action[list(self._action.arm)] = np.clip(way / self._full, -speed, speed)
+        if self._base is not None:
+            way = self._base.inv().apply(way.reshape(2, 3)).ravel()
+        action[self._moving] = np.clip(way / self._full, -speed, speed)
         extremes = self._action.high if closed else self._action.low
-        action[list(self._action.gripper)] = [extremes[index] for index in self._action.gripper]
+        action[self._gripping] = [extremes[index] for index in self._gripping]
+
+    def action(self, way: Array, *, closed: bool, speed: float = 1.0) -> Array:
+        """(A,) what moves this hand and nothing else; see `put`."""
+        action = np.zeros(self._action.shape)
+        self.put(action, way, closed=closed, speed=speed)
         return action.astype(self._action.dtype)
+
+
+def hands_of(context: EpisodeContext) -> tuple[Hand, ...]:
+    """All hands that an environment's actions move, in the order of the robots.
+
+    Raises:
+        ShelfError: there is none, or one is not observed.
+    """
+    robots = itertools.takewhile(
+        lambda robot: _prefix(context.action, robot) is not None, itertools.count(1)
+    )
+    return tuple(Hand(context, robot) for robot in (0, *robots))
+
+
+def _prefix(action: ActionFeature, robot: int) -> str | None:
+    """What the names of a robot's elements begin with; None where it has no hand to move."""
+    names = set(action.names or ())
+    for prefix in (f"robot{robot}_", *[""] * (robot == 0)):
+        if names.issuperset(f"{prefix}{name}" for name in HAND):
+            return prefix
+    return None
+
+
+def _base(model_file: str | None, robot: int) -> Rotation | None:
+    """How a simulated robot's base stands in the world, which its actions are along the axes of."""
+    if model_file is None:
+        return None
+    for body in ElementTree.fromstring(model_file).iter("body"):
+        if body.get("name") == f"robot{robot}_base":
+            quaternion = [float(number) for number in body.get("quat", "1 0 0 0").split()]
+            return Rotation.from_quat(quaternion, scalar_first=True)
+    return None

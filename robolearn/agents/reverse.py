@@ -83,7 +83,7 @@ class PlacedObject(Environment):
         self._environment = environment
         self._agent = agent
         context = environment.context
-        self._hand = Hand(task, context)
+        self._hand = Hand(context)
         objects = context.features[ENVIRONMENT_STATE]
         try:
             self._object = objects.indices(f"{self._reverse.object}_pos")
@@ -214,7 +214,7 @@ class Retracing(Agent):
 
     def __init__(self, task: SimTask, context: EpisodeContext) -> None:
         _, self._expert = _required(task)
-        self._hand = Hand(task, context)
+        self._hand = Hand(context)
         self._arm = list(context.action.arm)
         self._way: tuple[Waymark, ...] = ()
         self.reset(seed=0)
@@ -252,6 +252,8 @@ def _required(task: SimTask) -> tuple[Reverse, Expert]:
             "the task has no [reverse]: only what is accomplished by picking up an object, as in "
             "sim:lift, can be demonstrated in reverse"
         )
+    if len(task.simulator.robots) != 1:
+        raise ShelfError("[reverse] is of a task with one arm, which places the object")
     return task.reverse, task.expert
 
 

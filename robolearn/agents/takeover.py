@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 
 from robolearn.agents.agent import Agent
-from robolearn.episodes.features import STATE
 from robolearn.episodes.frames import Array, Observation
 
 
@@ -23,12 +22,20 @@ class Takeover(Agent):
         policy: that drives otherwise.
         pose: gives (J,) where the person holds the leader.
         wanted: whether the person wants to drive now.
+        told: gives (J,) where the arm was told to be last.
+        towards: gives the action that brings the arm's joints to (J,).
     """
 
     def __init__(
-        self, policy: Agent, pose: Callable[[], Array], wanted: Callable[[], bool]
+        self,
+        policy: Agent,
+        pose: Callable[[], Array],
+        wanted: Callable[[], bool],
+        told: Callable[[], Array],
+        towards: Callable[[Array], Array],
     ) -> None:
         self._policy, self._pose, self._wanted = policy, pose, wanted
+        self._told, self._towards = told, towards
         self._offset: Array = np.zeros(0)
         self._seed = 0
 
@@ -41,10 +48,9 @@ class Takeover(Agent):
         if self._wanted():
             pose = self._pose()
             if not self.intervening:
-                self._offset = observation.values[STATE] - pose
+                self._offset = self._told() - pose
             self.intervening = True
-            asked: Array = (pose + self._offset).astype(np.float32)
-            return asked
+            return self._towards(pose + self._offset)
         if self.intervening:
             self._policy.reset(self._seed)  # what it remembers is not what led here
         self.intervening = False

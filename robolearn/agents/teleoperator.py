@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from robolearn.agents.agent import Agent
+from robolearn.agents.person import PersonAgent, Rest
 from robolearn.environments.arms.claim import claimed_ports
-from robolearn.environments.arms.devices import described, make_teleoperator
+from robolearn.environments.arms.devices import (
+    described,
+    make_teleoperator,
+    patiently,
+)
 from robolearn.environments.arms.profile import Arm
 from robolearn.episodes.frames import Array, Observation
 from robolearn.errors import ArmError, ShelfError
 
 
-class TeleoperatorAgent(Agent):
+class TeleoperatorAgent(PersonAgent):
     """Sends the joints of a leader arm, as LeRobot's ``Teleoperator`` reads them, to the arm's.
 
     Args:
         arm: whose profile has a ``[leader]``.
 
+    Attributes:
+        towards: gives the action that brings the arm's joints to (J,); (J,) itself unless it is
+            set.
+
     Raises:
-        ShelfError: the profile has none, its actions move the tool, or the leader lacks a joint.
+        ShelfError: the profile has none, or the leader lacks a joint.
         MissingDependency: a library of the driver is not installed.
         ArmError: the leader is absent, busy, or not calibrated.
     """
@@ -31,12 +40,9 @@ class TeleoperatorAgent(Agent):
         profile, leader = arm.profile, arm.profile.leader
         if leader is None:
             raise ShelfError(f"{arm.path} has no [leader]: it says which device a person moves")
-        if profile.pose is not None:
-            raise ShelfError(
-                f"{arm.path}: a leader moves joints, and the actions of this profile the tool: "
-                "record with a profile without [pose]"
-            )
+        self.towards: Callable[[Array], Array] = lambda joints: joints.astype(np.float32)
         device = leader.device
+        self._rest = Rest()
         self._keys = [leader.joints.get(name, name) for name in profile.names]
         self._factors = profile.factors
         self._teleoperator: Any = make_teleoperator(device, profile.modules)
@@ -56,7 +62,7 @@ class TeleoperatorAgent(Agent):
         with contextlib.ExitStack() as held:
             held.enter_context(claimed_ports(device.options))
             try:
-                self._teleoperator.connect(calibrate=False)
+                patiently(lambda: self._teleoperator.connect(calibrate=False), self._close_port)
             except Exception as error:  # drivers raise what they like
                 raise ArmError(f"the leader does not connect: {described(error)}") from error
             if device.calibrated and not self._teleoperator.is_calibrated:
@@ -68,10 +74,13 @@ class TeleoperatorAgent(Agent):
             self._held = held.pop_all()
 
     def reset(self, seed: int) -> None:
-        """A person decides."""
+        self._rest.forget()
+
+    def moved(self, observation: Observation) -> bool:
+        return self._rest.left(self.pose())
 
     def act(self, observation: Observation) -> Array:
-        return self.pose().astype(np.float32)
+        return self.towards(self.pose())
 
     def pose(self) -> Array:
         """(J,) where the person holds the joints: rad, m and shares.
@@ -80,7 +89,7 @@ class TeleoperatorAgent(Agent):
             ArmError: the leader does not answer.
         """
         try:
-            values = self._teleoperator.get_action()
+            values = patiently(self._teleoperator.get_action)
         except Exception as error:  # drivers raise what they like
             raise ArmError(f"the leader does not answer: {described(error)}") from error
         joints = np.array([values[key] for key in self._keys], np.float64)
@@ -95,3 +104,8 @@ class TeleoperatorAgent(Agent):
     def _disconnect(self) -> None:
         with contextlib.suppress(Exception):  # it is gone
             self._teleoperator.disconnect()
+        self._close_port()
+
+    def _close_port(self) -> None:
+        with contextlib.suppress(Exception):  # it is closed, or has none
+            self._teleoperator.bus.disconnect(disable_torque=False)

@@ -47,6 +47,11 @@ class Console:
             yield _lines(title)
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _as_text(value: object) -> str:
     if isinstance(value, Path):
         return str(value)

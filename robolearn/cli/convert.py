@@ -11,6 +11,7 @@ import tyro
 from pydantic import Field
 
 from robolearn.cli.command import Command, Stopped
+from robolearn.cli.rendering import with_cameras
 
 if TYPE_CHECKING:
     from robolearn.control.playback import Playback
@@ -46,6 +47,7 @@ class Convert(Command):
         cameras: to render while playing back, by the names that the simulator gives them.
         camera_height: of their images, pixels.
         camera_width: of their images, pixels.
+        camera_depth: distances, too, in metres: observation.images.NAME_depth.
         camera_quality: fast leaves out shadows, reflections and smooth edges, for training; full is
             for pictures, and for images like robosuite's own.
     """
@@ -59,6 +61,7 @@ class Convert(Command):
     cameras: tuple[str, ...] = ()
     camera_height: Annotated[int, Field(ge=1)] = 84
     camera_width: Annotated[int, Field(ge=1)] = 84
+    camera_depth: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     camera_quality: Literal["fast", "full"] = "fast"
 
     def run(self) -> int:
@@ -136,11 +139,7 @@ class Convert(Command):
         from robolearn.control.playback import Playback
         from robolearn.environments.task import load_task
 
-        task = load_task(self.replay)
-        if self.cameras:
-            task = task.with_cameras(
-                self.cameras, self.camera_height, self.camera_width, self.camera_quality
-            )
+        task = with_cameras(load_task(self.replay), self)
         return opened.enter_context(closing(Playback(task)))
 
 

@@ -183,7 +183,10 @@ def _content(
             yield from _image_lines(stream)
         limits = [*zip(context.action.low, context.action.high, strict=True)]
         allowed = limits if feature is context.action else None
-        yield from _element_lines(_labels(name, feature), width, stream.values, allowed)
+        if feature.is_depth:
+            yield _distance_line(width, stream.values)
+        else:
+            yield from _element_lines(_labels(name, feature), width, stream.values, allowed)
 
 
 def _pace(stream: StreamStatistics) -> str:
@@ -211,6 +214,17 @@ def _labels(name: str, feature: Feature) -> list[str]:
     return [
         label.removeprefix(own) for label in feature.names or map(str, range(prod(feature.shape)))
     ]
+
+
+def _distance_line(width: int, values: RunningStatistics) -> str:
+    """All pixels of a camera's distances together."""
+    if not values.count.any():
+        return f"    {'distance':{width + 1}}{'no finite value':>20}"
+    share = values.count / values.count.sum()
+    mean = (share * values.mean).sum()
+    variance = (share * (values.std**2 + (values.mean - mean) ** 2)).sum()
+    numbers = (values.low.min(), values.high.max(), mean, variance**0.5)
+    return f"    {'distance':{width + 1}}" + "".join(f"{number:>10.3g}" for number in numbers)
 
 
 def _element_lines(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import io
@@ -46,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # rather than fail at a folder's name
-    # Being told to end is to finish cleanly, as with Ctrl-C.
+    # Being told to end, or a terminal that is closed, is to finish cleanly, as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not so under nohup
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     sys.unraisablehook = _stop_all_the_same
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
@@ -168,7 +171,8 @@ def make_command(name: str, arguments: Sequence[str]) -> Command:
 
 
 def _fail(message: str, status: int = WRONG_REQUEST, kind: str = "error") -> int:
-    sys.stderr.write(f"robolearn: {kind}: {' '.join(message.split())}\n")
+    with contextlib.suppress(OSError):  # the terminal is gone
+        sys.stderr.write(f"robolearn: {kind}: {' '.join(message.split())}\n")
     return status
 
 

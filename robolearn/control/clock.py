@@ -9,20 +9,25 @@ class Clock:
     """Waits for absolute deadlines, so that one late step does not delay all that follow.
 
     Args:
-        rate: Hz; None never waits.
+        rate: Hz.
+
+    Attributes:
+        missed: deadlines that had passed when they were waited for, since `begin`.
     """
 
-    def __init__(self, rate: float | None) -> None:
-        if rate is not None and not rate > 0:
+    def __init__(self, rate: float) -> None:
+        if not rate > 0:
             raise ValueError(f"a rate must be positive, not {rate}")
-        self._period = None if rate is None else 1.0 / rate
+        self._period = 1.0 / rate
+        self.begin()
+
+    def begin(self) -> None:
+        """The first step begins now."""
         self._deadline = time.monotonic()
         self.missed = 0
 
     def wait(self) -> None:
         """Sleep until the next deadline. A deadline that has passed is counted in ``missed``."""
-        if self._period is None:
-            return
         self._deadline += self._period
         remaining = self._deadline - time.monotonic()
         if remaining > 0:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from robolearn.agents.agent import Agent
-from robolearn.control.keys import ESCAPE, Keys
+from robolearn.agents.devices.display import Display, Phase, Status
+from robolearn.agents.devices.requests import Request
+from robolearn.control.keys import Keys, request_keys
 from robolearn.control.loop import Observer, run_episode
+from robolearn.control.watch import Watch
 from robolearn.environments.arms.environment import LeRobotEnvironment
-from robolearn.episodes.episode import require_same_features
-from robolearn.episodes.formats.folder import FolderDataset, FolderWriter
-from robolearn.episodes.frames import EpisodeContext, Outcome, Step
+from robolearn.episodes.formats.folder import FolderWriter
+from robolearn.episodes.frames import EpisodeContext, Observation, Outcome, Step
 from robolearn.episodes.images import CodecName
 from robolearn.episodes.labels import Labels
 from robolearn.episodes.recorder import Recorder
@@ -50,10 +52,11 @@ class MotorsFirst:
 
 
 class Person:
-    """What the person beside the arm wants, by keys.
+    """What the person beside an arm that drives by itself wants.
 
-    Space and Escape stop the arm at once; Enter ends the episode; s and f end it and say that it
-    succeeded or failed; t takes over from the policy, and gives back.
+    STOP stops the arm at once; START ends an episode, and lets the next one begin; KEEP and
+    KEEP_FAILURE end it and say that it succeeded or failed; what else can be asked is of those who
+    record. t takes over from the policy, and gives back.
 
     Args:
         environment: whose arm it is.
@@ -64,23 +67,39 @@ class Person:
         success: what was said of the episode.
     """
 
+    keys_told = "Space or Escape: halt   Enter: end the episode   y, n: it succeeded, failed"
+
     def __init__(self, environment: LeRobotEnvironment) -> None:
         self._environment = environment
-        self.stopped = self.driving = False
+        self.stopped = self.driving = self._said_so = False
         self.success: bool | None = None
 
     def keys(self) -> Keys:
         """The keyboard; a context manager."""
-        return Keys(
-            {
-                " ": self.stop,
-                ESCAPE: self.stop,
-                "\n": self._end,
-                "s": lambda: self._judge(success=True),
-                "f": lambda: self._judge(success=False),
-                "t": self._take_over,
-            }
-        )
+        return Keys({**request_keys(self.ask), "t": self._take_over})
+
+    def ask(self, request: Request) -> None:
+        """Do what was asked for by a key or a button, from any thread."""
+        match request:
+            case Request.STOP:
+                self.stop()
+            case Request.START:
+                self._said_so = True
+                self._end()
+            case Request.KEEP | Request.KEEP_FAILURE:
+                self._judge(success=request is Request.KEEP)
+            case Request.DISCARD | Request.REDO:
+                """Of those who record."""
+
+    def await_word(self) -> None:
+        """Until START, and nothing else, or the arm is stopped.
+
+        Raises:
+            ArmError: the process that holds the arm does not answer.
+        """
+        self._said_so = False
+        while not (self._said_so or self.stopped):
+            self._environment.wait()
 
     def stop(self) -> None:
         """Stop the arm, and all that was to come."""
@@ -104,18 +123,24 @@ class Driven:
 
     Attributes:
         number: counted from 1.
+        seed: that it was begun with.
         outcome: how it ended.
         kept: number in the dataset; None where it was not recorded.
         halted: why the arm was halted, if it was.
+        success: what the person said of it, or else what is known of it.
+        held: likewise, at its last step.
         late: control steps for which no action came in time.
         changed: control steps that the supervisor changed, by reason, in words.
         interventions: control steps that the person drove.
     """
 
     number: int
+    seed: int
     outcome: Outcome
     kept: int | None
     halted: str
+    success: bool | None
+    held: bool | None
     late: int
     changed: dict[str, int] = field(default_factory=dict)
     interventions: int = 0
@@ -129,8 +154,11 @@ def drive(
     person: Person,
     writer: FolderWriter | None,
     labels: Labels,
+    seeds: Iterable[int],
     images: CodecName = "lossless",
-    first_seed: int = 0,
+    lookers_on: Sequence[Observer] = (),
+    displays: Sequence[Display] = (),
+    put_back: bool = False,
 ) -> Iterator[Driven]:
     """Drive an arm for some episodes, one after the other.
 
@@ -142,8 +170,11 @@ def drive(
         person: who stands beside it.
         writer: of the dataset that episodes are added to; None for none.
         labels: given to each episode.
+        seeds: of the episodes.
         images: how they are kept.
-        first_seed: of the first episode.
+        lookers_on: observers that come after those that stop the motors and save.
+        displays: that the person is shown on how it goes.
+        put_back: before each episode, wait until the person says that things are in place.
 
     Raises:
         ArmError: the arm cannot go on.
@@ -151,11 +182,14 @@ def drive(
         Exception: whatever the agent raises; the arm is halted first, and what was recorded is
             kept in a journal.
     """
-    if writer is not None and len(writer):
-        recorded = FolderDataset(writer.path).context
-        require_same_features(recorded, environment.context, writer.path)
-    for number in range(1, episodes + 1):
-        if person.stopped:
+    if writer is not None:
+        writer.require_same_features(environment.context)
+    for number, seed in enumerate(seeds, 1):
+        showing = _Showing(displays, environment, number, episodes)
+        if put_back and number <= episodes:
+            showing.await_word(person)
+        if person.stopped or number > episodes:
+            showing.end()
             return
         person.success = None
         counter = _Interventions()
@@ -163,29 +197,79 @@ def drive(
         observers: list[Observer] = [MotorsFirst(environment), counter]
         if recorder is not None:
             observers.append(recorder)
-        environment.changed.clear()
-        environment.late = 0
-        outcome = run_episode(environment, agent, observers, seed=first_seed + number - 1)
+        observers += lookers_on
+        observers.append(showing.watch)
+        outcome = run_episode(environment, agent, observers, seed=seed)
         kept = None
+        said = person.success
         if recorder is not None and writer is not None and outcome.steps:
-            recorder.label(
-                Labels(
-                    success=person.success,
-                    task=labels.task,
-                    operator=labels.operator,
-                    notes=labels.notes,
-                )
-            )
+            recorder.label(replace(labels, success=said))
             kept = recorder.keep(writer)
         yield Driven(
             number=number,
+            seed=seed,
             outcome=outcome,
             kept=kept,
             halted=environment.halted,
+            success=outcome.success if said is None else said,
+            held=outcome.success_at_end if said is None else said,
             late=environment.late,
-            changed={reason.text: n for reason, n in environment.changed.items()},
+            changed=environment.changed_in_words,
             interventions=counter.steps,
         )
+
+
+class _Showing:
+    """Displays that show how an episode goes.
+
+    Args:
+        displays: that the person is shown on how it goes.
+        environment: the arm.
+        number: of the episode, from 1.
+        episodes: how many there are to be.
+
+    Attributes:
+        watch: an observer, by which they show it.
+    """
+
+    def __init__(
+        self,
+        displays: Sequence[Display],
+        environment: LeRobotEnvironment,
+        number: int,
+        episodes: int,
+    ) -> None:
+        self._displays, self._environment = displays, environment
+        self._number, self._episodes = number, episodes
+        self.watch = Watch(lambda step: self._show("deploying", step.next_observation))
+
+    def await_word(self, person: Person) -> None:
+        """Show that things are to be put back, until the person says that they are."""
+        self._show("resetting", self._environment.observe())
+        person.await_word()
+
+    def end(self) -> None:
+        """Show that there are no more episodes."""
+        self._show("ended", self._environment.observe())
+
+    def _show(self, phase: Phase, observation: Observation) -> None:
+        environment = self._environment
+        rate = environment.context.rate
+        status = Status(
+            phase=phase,
+            kept=self._number - 1,
+            wanted=self._episodes,
+            seconds=self.watch.seconds,
+            limit=environment.horizon / rate,
+            rate=self.watch.rate,
+            wanted_rate=rate,
+            missed=environment.late,
+            dropped=0,
+            success=observation.success,
+            notice=environment.halted,
+        )
+        for display in self._displays:
+            display.show(status, observation)
 
 
 class _Interventions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from robolearn.agents.agent import Agent
@@ -29,9 +29,10 @@ def run_episode(
     environment: Environment,
     agent: Agent,
     observers: Sequence[Observer] = (),
-    rate: float | None = None,
+    clock: Clock | None = None,
     *,
     seed: int = 0,
+    ready: Callable[[], None] = lambda: None,
 ) -> Outcome:
     """Run one episode.
 
@@ -39,8 +40,10 @@ def run_episode(
         environment: what is driven.
         agent: what decides.
         observers: what looks on; called in the order given.
-        rate: control steps a second, Hz; None goes as fast as the environment can.
+        clock: keeps the rate of the control steps; None goes as fast as the environment can.
         seed: of the environment's and the agent's randomness.
+        ready: called when environment and agent are reset, and returns when the episode may begin.
+            Where it raises, there was no episode, and no observer hears of it.
 
     Returns:
         How the episode ended.
@@ -51,6 +54,7 @@ def run_episode(
     """
     environment.reset(seed)
     agent.reset(seed)
+    ready()
     for observer in observers:
         observer.on_reset(environment.context)
 
@@ -59,13 +63,15 @@ def run_episode(
     success_at_end: bool | None = None
     ended: Literal["horizon", "terminated", "failed", "interrupted"] = "interrupted"
     try:
-        clock = Clock(rate)
+        if clock is not None:
+            clock.begin()
         observation = environment.observe()
         while steps < environment.horizon and not observation.last:
             action_asked = agent.act(observation)
             action_timestamp = time.monotonic()
             action = environment.act(action_asked)
-            clock.wait()
+            if clock is not None:
+                clock.wait()
             next_observation = environment.observe()
             step = Step(
                 index=steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from robolearn.agents.agent import Agent
-from robolearn.control.loop import run_episode
+from robolearn.control.clock import Clock
+from robolearn.control.loop import Observer, run_episode
 from robolearn.control.seeds import FIRST_EVALUATION_SEED
 from robolearn.control.workers import run_in_order
 from robolearn.environments.environment import Environment
@@ -26,6 +28,9 @@ from robolearn.episodes.recorder import Recorder
 from robolearn.errors import ConfigurationError
 
 type MakeAgent = Callable[[EpisodeContext], Agent]
+
+type Watch = Callable[[EpisodeContext], AbstractContextManager[Observer]]
+"""From the environment's context to someone who looks on."""
 
 type Wrap = Callable[[Any, Any], Environment]
 """From an environment and an agent, each of the kind that it needs, to another environment."""
@@ -79,6 +84,7 @@ def record_episodes(
     images: CodecName = "lossless",
     labels: Labels = NO_LABELS,
     wrap: Wrap | None = None,
+    watch: Watch | None = None,
 ) -> Generator[SeededOutcome]:
     """Run an episode for each seed and add those that are to be kept to a dataset, in their order.
 
@@ -96,9 +102,16 @@ def record_episodes(
         labels: given to each episode.
         wrap: called once in each process with the environment and the agent; gives the environment
             that is driven instead. Picklable.
+        watch: who looks on, which takes one process. Episodes then last as long as they would in
+            the world, so that one sees what happens.
+
+    Raises:
+        ConfigurationError: someone is to look on at several processes.
     """
+    if watch is not None and processes > 1:
+        raise ConfigurationError("one simulator can be looked at, not several at once")
     jobs = ((seed, writer.stage(f"seed_{seed}")) for seed in seeds)
-    simulator = partial(_simulator, task, make_agent, agent_name, images, labels, wrap)
+    simulator = partial(_simulator, task, make_agent, agent_name, images, labels, wrap, watch)
     with contextlib.closing(run_in_order(simulator, jobs, processes)) as episodes:
         for seed, staged, outcome, rewards in episodes:
             kept = staged.exists() and keep(outcome)  # there is no episode without a step
@@ -117,13 +130,21 @@ def _simulator(
     images: CodecName,
     labels: Labels,
     wrap: Wrap | None,
+    watch: Watch | None,
 ) -> Iterator[Callable[[tuple[int, Path]], tuple[int, Path, Outcome, Array]]]:
     """A worker: one environment and one agent, used again for each episode."""
     environment = make_environment(task)
-    try:
+    with contextlib.ExitStack() as held:
+        held.callback(environment.close)
         agent = make_agent(environment.context)
         if wrap is not None:
             environment = wrap(environment, agent)
+            held.callback(environment.close)
+        lookers_on: list[Observer] = []
+        clock = None
+        if watch is not None:
+            lookers_on.append(held.enter_context(watch(environment.context)))
+            clock = Clock(environment.context.rate)
 
         def run(job: tuple[int, Path]) -> tuple[int, Path, Outcome, Array]:
             seed, staged = job
@@ -131,7 +152,7 @@ def _simulator(
             journal = staged.with_suffix(".journal.part")
             recorder = Recorder(journal, agent_name, images=images, wait=True)
             try:
-                outcome = run_episode(environment, agent, [recorder], seed=seed)
+                outcome = run_episode(environment, agent, [recorder, *lookers_on], clock, seed=seed)
                 if labels != NO_LABELS:
                     recorder.label(labels)
                 episode = recorder.episode()
@@ -143,5 +164,3 @@ def _simulator(
             return seed, staged, outcome, rewards
 
         yield run
-    finally:
-        environment.close()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -14,8 +15,9 @@ from robolearn.environments.rendering import CameraRenderer
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import IMAGES
 from robolearn.episodes.frames import Array, EpisodeContext
+from robolearn.episodes.images import Images, codec_of, encoded_frames
 from robolearn.errors import SimulationError
-from robolearn.viewing.world import World
+from robolearn.viewing.simulated import SimulatedWorld
 
 _PREFERRED = "agentview"
 """robosuite's camera that looks at the table from the front."""
@@ -24,8 +26,18 @@ _QUALITY = 85
 
 
 def jpeg(image: Array) -> bytes:
-    """(height, width, 3) uint8 → a JPEG file."""
-    return _encode(image, "JPEG", quality=_QUALITY)
+    """(height, width, 1 or 3) uint8 → a JPEG file."""
+    return bytes(imagecodecs.jpeg8_encode(image, level=_QUALITY))
+
+
+def jpegs(images: Images, frames: Iterable[int]) -> list[bytes]:
+    """JPEG files of some frames; those that are kept as JPEG are taken as they are."""
+    codec = codec_of(images)
+    if codec.name == "jpeg":
+        return [
+            data for frame in frames for data in encoded_frames(images, codec, frame, frame + 1)
+        ]
+    return [jpeg(images[int(frame)]) for frame in frames]
 
 
 def png(image: Array) -> bytes:
@@ -42,7 +54,7 @@ def recorded_cameras(context: EpisodeContext) -> dict[str, str]:
     }
 
 
-def scene_cameras(world: World) -> tuple[str, ...]:
+def scene_cameras(world: SimulatedWorld) -> tuple[str, ...]:
     """The camera that sees the whole scene best, and the one on the wrist where there is one.
 
     Raises:
@@ -72,7 +84,13 @@ class WorldPictures(AbstractContextManager["WorldPictures"]):
     """
 
     def __init__(
-        self, world: World, cameras: Sequence[str], height: int, width: int, *, smooth: bool = False
+        self,
+        world: SimulatedWorld,
+        cameras: Sequence[str],
+        height: int,
+        width: int,
+        *,
+        smooth: bool = False,
     ) -> None:
         self._world = world
         # Without reflections (which draw everything twice) and shadows a picture takes a third of
@@ -130,7 +148,7 @@ def film_strip(
         pictures_of = episode.images[recorded[0]]
         images = [_fit(pictures_of[frame], height, width) for frame in frames]
     else:
-        world = World(episode.context)
+        world = SimulatedWorld(episode.context)
         camera = scene_cameras(world)[0]
         with WorldPictures(world, [camera], height, width, smooth=True) as renderer:
             images = [renderer.render(episode, int(frame))[camera] for frame in frames]

@@ -8,7 +8,12 @@ SUCCESS: Color = (46, 160, 110)
 FAILURE: Color = (222, 82, 60)
 UNKNOWN: Color = (140, 146, 156)
 HAND: Color = (245, 200, 66)
+PERSON: Color = (176, 120, 240)
+AGENT: Color = (86, 140, 190)
+LIMIT: Color = (230, 150, 40)
+LEARNT: Color = (86, 180, 233)
 BACKGROUND: Color = (40, 44, 54)
+GRID: Color = (70, 76, 90)
 
 _AXES: tuple[Color, ...] = ((226, 84, 66), (72, 165, 84), (66, 133, 226))
 _AXES_PALE: tuple[Color, ...] = ((240, 160, 148), (150, 208, 158), (150, 187, 240))
@@ -51,4 +56,10 @@ def element_colors(names: tuple[str, ...]) -> list[Color]:
 def dimmed(color: Color) -> Color:
     """The same colour, so dark that it stays in the background of a dark scene."""
     red, green, blue = (round(0.6 * value) for value in color)
+    return red, green, blue
+
+
+def paler(color: Color) -> Color:
+    """The same colour, halfway to white: for what stands behind a curve of that colour."""
+    red, green, blue = ((value + 255) // 2 for value in color)
     return red, green, blue

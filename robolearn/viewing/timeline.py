@@ -1,8 +1,8 @@
-"""Where an episode lies in a recording that plays many, one after the other."""
+"""Where an episode, or a part of one, lies on a recording's timelines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,19 +22,21 @@ _PAUSE = 0.5
 
 @dataclass(frozen=True)
 class Clip:
-    """One episode and its place on the timelines.
+    """One episode, or the frames of one that came since, and its place on the timelines.
 
     Attributes:
-        number: of the episode in its dataset, from 0.
+        number: of the episode in its dataset.
         episode: itself.
         start: of its first frame on the timeline `TIME`, s.
         first_frame: on the timeline `FRAME`.
+        begins: its first frame is the first of an episode.
     """
 
     number: int
     episode: Episode
     start: float
     first_frame: int
+    begins: bool = True
 
     @property
     def times(self) -> Array:
@@ -47,13 +49,13 @@ class Clip:
         """When the last step is over, s on the timeline `TIME`."""
         return float(self.times[-1]) + 1 / self.episode.context.rate
 
-    def columns(self, frames: Array | None = None) -> list[rr.TimeColumn]:
+    def columns(self, frames: Sequence[int] | Array | None = None) -> list[rr.TimeColumn]:
         """What Rerun needs to place one value a frame.
 
         Args:
             frames: (F,) indices of the frames; None means all of them.
         """
-        chosen = np.arange(len(self.episode)) if frames is None else frames
+        chosen = np.arange(len(self.episode)) if frames is None else np.asarray(frames)
         return [
             rr.TimeColumn(TIME, duration=self.times[chosen]),
             rr.TimeColumn(FRAME, sequence=self.first_frame + chosen),

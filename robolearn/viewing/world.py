@@ -1,26 +1,19 @@
-"""The simulated world of an episode, rebuilt from what the episode holds, without its simulator."""
+"""A MuJoCo model that is moved as the world of an episode moved."""
 
 from __future__ import annotations
 
-import importlib.util
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from robolearn.environments.rendering import select_gl
-from robolearn.environments.stored_model import loadable
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.features import SIMULATOR_STATE
-from robolearn.episodes.frames import Array, EpisodeContext
-from robolearn.errors import MissingDependency, SimulationError
+from robolearn.episodes.frames import Array
 from robolearn.viewing.meshes import Mesh, body_meshes
 
 if TYPE_CHECKING:
     import mujoco
-
-_PACKAGE = "robosuite"
 
 
 @dataclass(frozen=True)
@@ -36,51 +29,26 @@ class Poses:
     quaternions: Array
 
 
-class World:
-    """A MuJoCo model that is moved through saved states.
-
-    Objects have the sizes of the episode that it was made from.
+class World(ABC):
+    """Where the bodies of a model were.
 
     Args:
-        context: of an episode that was recorded in MuJoCo.
-
-    Raises:
-        MissingDependency: mujoco or the package with the model's meshes is not installed.
-        SimulationError: the context has no model or no states, or MuJoCo cannot read it.
+        model: MuJoCo's.
     """
 
-    def __init__(self, context: EpisodeContext) -> None:
-        if context.model_file is None or SIMULATOR_STATE not in context.features:
-            raise SimulationError("the episodes hold no simulated world (model_file and states)")
-        try:
-            xml = _loadable(context.model_file)
-        except SimulationError as error:
-            raise SimulationError(f"MuJoCo cannot read the episode's model: {error}") from error
-        select_gl()  # mujoco cannot be imported with a GL backend that is not there
-        try:
-            import mujoco
-        except ImportError as error:
-            raise MissingDependency(
-                f"the arm's shape needs mujoco ({error}): pip install 'robolearn[sim]'"
-            ) from error
-        try:
-            self.model: mujoco.MjModel = mujoco.MjModel.from_xml_string(xml)
-        except ValueError as error:
-            reason = " ".join(str(error).split())
-            raise SimulationError(f"MuJoCo cannot read the episode's model: {reason}") from error
-        self.model.site_rgba[:, 3] = 0  # marks for the simulator's own use
-        size = context.features[SIMULATOR_STATE].shape
-        if size != (1 + self.model.nq + self.model.nv,):
-            raise SimulationError(
-                f"the episode's states have {size} elements, which do not fit its model: "
-                f"time, {self.model.nq} positions and {self.model.nv} velocities"
-            )
-        self._data: mujoco.MjData = mujoco.MjData(self.model)
+    def __init__(self, model: mujoco.MjModel) -> None:
+        import mujoco
 
-    @property
-    def cameras(self) -> tuple[str, ...]:
-        """Names of the model's cameras."""
-        return tuple(self.model.camera(index).name for index in range(self.model.ncam))
+        self.model: mujoco.MjModel = model
+        self._data: mujoco.MjData = mujoco.MjData(model)
+
+    @abstractmethod
+    def positions(self, episode: Episode) -> Array:
+        """(T, nq) MuJoCo's positions of all joints at each frame.
+
+        Raises:
+            SimulationError: the episode does not fit this world.
+        """
 
     def meshes(self) -> dict[str, Mesh]:
         """What is seen of each body, in its own frame, by the body's name. Walls are left out."""
@@ -102,15 +70,15 @@ class World:
         """Where every body was at each frame of an episode, by the body's name.
 
         Raises:
-            SimulationError: the episode's states do not fit this world.
+            SimulationError: the episode does not fit this world.
         """
         import mujoco
 
-        states = self._states(episode)
-        positions = np.empty((len(states), self.model.nbody, 3))
-        quaternions = np.empty((len(states), self.model.nbody, 4))
-        for frame, state in enumerate(states):
-            self._data.qpos[:] = state[1 : 1 + self.model.nq]
+        rows = self.positions(episode)
+        positions = np.empty((len(rows), self.model.nbody, 3))
+        quaternions = np.empty((len(rows), self.model.nbody, 4))
+        for frame, row in enumerate(rows):
+            self._data.qpos[:] = row
             mujoco.mj_kinematics(self.model, self._data)
             positions[frame] = self._data.xpos
             quaternions[frame] = self._data.xquat
@@ -120,43 +88,8 @@ class World:
             for body in range(self.model.nbody)
         }
 
-    def at(self, episode: Episode, frame: int) -> mujoco.MjData:
-        """The world as it was at one frame, ready to be rendered; the next call overwrites it.
-
-        Raises:
-            SimulationError: the episode's states do not fit this world.
-        """
-        import mujoco
-
-        state = self._states(episode)[frame]
-        self._data.qpos[:] = state[1 : 1 + self.model.nq]
-        self._data.qvel[:] = state[1 + self.model.nq :]
-        mujoco.mj_forward(self.model, self._data)
-        return self._data
-
-    def _states(self, episode: Episode) -> Array:
-        states = episode.observations.get(SIMULATOR_STATE)
-        size = 1 + self.model.nq + self.model.nv
-        if states is None or states.shape[1:] != (size,):
-            raise SimulationError(
-                f"an episode has no states of {size} elements, as the first one has"
-            )
-        return states
-
     def _body_name(self, body: int) -> str:
         return self.model.body(body).name or f"body_{body}"
 
     def _body_index(self, name: str) -> int:
         return next(body for body in range(self.model.nbody) if self._body_name(body) == name)
-
-
-def _loadable(model_file: str) -> str:
-    """The model with its meshes where robosuite is installed; it is not imported for that."""
-    spec = importlib.util.find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        if "file=" in model_file:
-            raise MissingDependency(
-                "the arm's shape needs robosuite's meshes: pip install 'robolearn[sim]'"
-            )
-        return loadable(model_file, Path(_PACKAGE, "models", "assets"))
-    return loadable(model_file, Path(spec.origin).parent / "models" / "assets")

@@ -4,7 +4,6 @@ import numpy as np
 
 from robolearn.agents.agent import Agent
 from robolearn.agents.takeover import Takeover
-from robolearn.episodes.features import STATE
 from robolearn.episodes.frames import Array, Observation
 
 
@@ -19,26 +18,28 @@ class Saying(Agent):
         return np.full(2, 9.0, np.float32)
 
 
-def at(*joints: float) -> Observation:
-    values = {STATE: np.array(joints, np.float32)}
-    return Observation(values, dict.fromkeys(values, 0.0), 0.0)
+NOTHING = Observation({}, {}, 0.0)
 
 
 def test_a_person_takes_over_without_a_jump_and_gives_back() -> None:
     policy, leader, wanted = Saying(), np.array([5.0, -5.0]), [False]
-    agent = Takeover(policy, lambda: leader.copy(), lambda: wanted[0])
+    told = np.array([1.0, 2.0])
+    agent = Takeover(
+        policy, lambda: leader.copy(), lambda: wanted[0], lambda: told, lambda joints: 10 * joints
+    )
     agent.reset(3)
-    np.testing.assert_array_equal(agent.act(at(1, 2)), [9, 9])
+    np.testing.assert_array_equal(agent.act(NOTHING), [9, 9])
     assert not agent.intervening
     wanted[0] = True
-    np.testing.assert_allclose(agent.act(at(1, 2)), [1, 2])
+    np.testing.assert_allclose(agent.act(NOTHING), [10, 20])
     assert agent.intervening
     leader += [0.1, 0.2]
-    np.testing.assert_allclose(agent.act(at(1.05, 2.1)), [1.1, 2.2])
+    np.testing.assert_allclose(agent.act(NOTHING), [11, 22])
     wanted[0] = False
     resets = policy.resets
-    np.testing.assert_array_equal(agent.act(at(1, 2)), [9, 9])
+    np.testing.assert_array_equal(agent.act(NOTHING), [9, 9])
     assert not agent.intervening
     assert policy.resets == resets + 1
     wanted[0] = True
-    np.testing.assert_allclose(agent.act(at(3, 4)), [3, 4])
+    told[:] = 3, 4
+    np.testing.assert_allclose(agent.act(NOTHING), [30, 40])

@@ -104,7 +104,7 @@ def test_a_commands_help_does_not_import_the_heavy_libraries(name: str) -> None:
         (["record", "sim:lift", "--to", "x", "--epsodes", "3"], "--epsodes"),
         (["record", "sim:lift", "--to", "x", "--episodes", "some"], "--episodes: .*'some'"),
         (["record", "sim:lift", "--to", "x", "--episodes", "0"], "episodes: .*1 .*it is 0"),
-        (["record", "sim:lift", "--to", "x", "--by", "me"], "'me'.*scripted"),
+        (["record", "sim:lift", "--to", "x", "--by", "me"], "--by me: .*scripted"),
         (["record", "sim:fly", "--to", "x"], "unknown target 'sim:fly': use one of .*sim:lift"),
         (
             ["train", "x", "--to", "y", "--policy.memory.history", "0"],

@@ -27,6 +27,29 @@ def test_the_variation_is_recorded_with_the_episode(tmp_path: Path) -> None:
     assert not np.allclose(actions["some"], actions["all"])
 
 
+def test_distances_are_of_cameras(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run(["record", "sim:lift", "--to", str(tmp_path / "d"), "--camera-depth"]) == 2
+    assert "--camera-depth is of the cameras that --cameras names" in capsys.readouterr().err
+
+
+@pytest.mark.rendering
+def test_distances_are_recorded_and_told_of_in_one_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    demos = str(tmp_path / "demos")
+    asked = ["--cameras", "agentview", "--camera-height", "24", "--camera-width", "32"]
+    record = ["record", "sim:lift", "--to", demos, "--episodes", "1", *asked, "--camera-depth"]
+    assert run([*record, "--processes", "1"]) == 0
+    capsys.readouterr()
+    assert run(["info", demos]) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("distance")]
+    least, greatest, mean, deviation = map(float, line.split()[1:])
+    assert 0.3 < least < mean < greatest < 10
+    assert 0 < deviation < 2
+    assert "agentview_depth  24x32x1 float32" in out
+
+
 def test_an_unknown_variation_is_refused_with_the_known_ones(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -270,3 +271,31 @@ class Recording:
 @pytest.fixture
 def read_back() -> type[Recording]:
     return Recording
+
+
+@pytest.fixture
+def blind(monkeypatch):
+    """There is no display."""
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+
+
+@pytest.fixture
+def seeing(monkeypatch):
+    """There is a display."""
+    monkeypatch.setenv("DISPLAY", ":0")
+
+
+@pytest.fixture
+def fake_viewer(tmp_path, monkeypatch):
+    """Puts a program of the test's own in the place of Rerun's viewer."""
+
+    def replace(program):
+        package = tmp_path / "fake" / "rerun_cli"
+        package.mkdir(parents=True)
+        (package / "__init__.py").touch()
+        (package / "__main__.py").write_text(program)
+        monkeypatch.setenv("PYTHONPATH", str(package.parent))
+
+    return replace

@@ -32,11 +32,18 @@ def name_series(
     path: str,
     names: tuple[str, ...],
     colors: Sequence[Color] | None = None,
+    width: float = 1.5,
 ) -> None:
-    """Give the series of an entity their names, and colours that fit the names or those given."""
+    """Give the series of an entity their names, colours that fit the names or those given, and a
+    width in points.
+    """
     recording.log(
         path,
-        rr.SeriesLines(names=names, colors=element_colors(names) if colors is None else colors),
+        rr.SeriesLines(
+            names=names,
+            colors=element_colors(names) if colors is None else colors,
+            widths=[width] * len(names),
+        ),
         static=True,
     )
 

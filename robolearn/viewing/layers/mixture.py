@@ -7,7 +7,7 @@ import rerun as rr
 
 from robolearn.policies.policy import Policy
 from robolearn.viewing import entities
-from robolearn.viewing.hand import hand_path, translation_scale
+from robolearn.viewing.hand import Hand
 from robolearn.viewing.layers.layer import Layer, name_series, send_scalars
 from robolearn.viewing.modes import trace_modes
 from robolearn.viewing.palette import (
@@ -25,10 +25,12 @@ class Modes(Layer):
     Args:
         recording: in which the series get their names and colours.
         policy: to ask at each frame; its head is a mixture.
+        hand: that the modes send somewhere; None where it is not known.
     """
 
-    def __init__(self, recording: rr.RecordingStream, policy: Policy) -> None:
+    def __init__(self, recording: rr.RecordingStream, policy: Policy, hand: Hand | None) -> None:
         self._policy = policy
+        self._hand = hand
         self._colors = distinct(policy.modes)
         names = tuple(f"mode {index + 1}" for index in range(policy.modes))
         name_series(recording, entities.MODE_WEIGHTS, names, self._colors)
@@ -46,11 +48,9 @@ class Modes(Layer):
         send_scalars(recording, entities.MODE_WEIGHTS, columns, trace.weights)
         if trace.closed.shape[1]:
             send_scalars(recording, entities.GRIPPER_CLOSED, columns, trace.closed)
-        hand = hand_path(clip.episode)
-        scale = translation_scale(clip.episode.context)
-        if hand is None or scale is None:
+        targets = None if self._hand is None else self._hand.targets(clip.episode, trace.actions)
+        if targets is None:
             return
-        targets = hand[:, None] + trace.actions[..., :3] * scale
         steps, modes = trace.weights.shape
         colors = np.empty((steps, modes, 4), np.uint8)
         colors[..., :3] = self._colors

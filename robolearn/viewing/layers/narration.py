@@ -8,9 +8,7 @@ import rerun as rr
 from robolearn.episodes.episode import Episode
 from robolearn.viewing import entities
 from robolearn.viewing.layers.layer import Layer
-from robolearn.viewing.palette import (
-    outcome_color,
-)
+from robolearn.viewing.palette import PERSON, outcome_color
 from robolearn.viewing.summary import success_time
 from robolearn.viewing.timeline import Clip
 
@@ -35,17 +33,16 @@ class Narration(Layer):
             ),
             recording=recording,
         )
-        level = (
-            rr.TextLogLevel.WARN if clip.episode.outcome.success is False else rr.TextLogLevel.INFO
-        )
+        failed = clip.episode.outcome.success is False
+        level = rr.TextLogLevel.WARN if failed else rr.TextLogLevel.INFO
+        color = outcome_color(clip.episode.outcome.success)
+        lines = [(0, f"episode {clip.number}: {outcome_words(clip.episode)}", level, color)]
+        lines += [(frame, text, rr.TextLogLevel.INFO, PERSON) for frame, text in _taken(clip)]
+        frames, texts, levels, colors = zip(*lines, strict=True)
         rr.send_columns(
             entities.EPISODES,
-            beginning,
-            rr.TextLog.columns(
-                text=[f"episode {clip.number}: {outcome_words(clip.episode)}"],
-                level=[level],
-                color=[outcome_color(clip.episode.outcome.success)],
-            ),
+            clip.columns(frames),
+            rr.TextLog.columns(text=texts, level=levels, color=colors),
             recording=recording,
         )
 
@@ -67,11 +64,28 @@ class Narration(Layer):
             "- Thin lines: the hand's path in every episode, green where it succeeded, red where "
             "it failed.\n"
             "- Thick line: the hand's path in this episode.\n"
+            "- Thick violet line: there a person had taken over.\n"
+            "- Green dot: there the task was accomplished.\n"
             "- Yellow arrow: where the action sends the hand.\n"
             "- Coloured balls, with a policy: where each mode of its mixture would send the hand; "
-            "the larger, the more weight. Their colours are those of the curve *mode weights*.\n\n"
+            "the larger, the more weight. Their colours are those of the curve *mode weights*.\n"
+            "- Curves: saturated is what was sent; pale is what was asked for, where limits "
+            "changed it.\n"
+            "- Bands: who drove, whether the task was done, and on an arm which limit was met.\n\n"
             "A click on a line of the list *Episodes* goes there.\n"
         )
+
+
+def _taken(clip: Clip) -> list[tuple[int, str]]:
+    """Where a person took over and gave back: frames, and what happened there."""
+    taken = clip.episode.interventions
+    changes = np.flatnonzero(np.diff(taken, prepend=False))
+    told = []
+    for frame in changes:
+        does = "takes over" if taken[frame] else "gives back"
+        seconds = clip.episode.time[frame] - clip.episode.time[0]
+        told.append((int(frame), f"episode {clip.number}: a person {does} after {seconds:.1f} s"))
+    return told
 
 
 def outcome_words(episode: Episode) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 import numpy as np
 import rerun as rr
 
 from robolearn.episodes.frames import Array, EpisodeContext
-from robolearn.episodes.images import Images
 from robolearn.viewing import entities
-from robolearn.viewing.images import WorldPictures, jpeg, recorded_cameras, scene_cameras
+from robolearn.viewing.images import WorldPictures, jpeg, jpegs, recorded_cameras, scene_cameras
 from robolearn.viewing.layers.layer import Layer
+from robolearn.viewing.simulated import SimulatedWorld
 from robolearn.viewing.timeline import Clip
-from robolearn.viewing.world import World
 
 
 class RecordedImages(Layer):
@@ -29,7 +28,12 @@ class RecordedImages(Layer):
     def log(self, recording: rr.RecordingStream, clip: Clip) -> None:
         for camera, name in self._cameras.items():
             images = clip.episode.images[name]
-            _send_images(recording, clip, camera, np.arange(len(images)), _one_by_one(images))
+            times = clip.episode.timestamps.get(name)
+            # A camera that is slower than the loop shows one image in several frames.
+            new: Array = np.arange(len(images))
+            if times is not None:
+                new = np.flatnonzero(np.diff(times, prepend=np.nan) != 0)
+            send_images(recording, clip, entities.camera(camera), new, jpegs(images, new))
 
 
 class RenderedImages(Layer):
@@ -49,7 +53,7 @@ class RenderedImages(Layer):
         SimulationError: the model has no camera.
     """
 
-    def __init__(self, world: World, episodes: int, every: int) -> None:
+    def __init__(self, world: SimulatedWorld, episodes: int, every: int) -> None:
         self.cameras = scene_cameras(world)
         self.shown: list[int] = []
         self._left = episodes
@@ -67,7 +71,8 @@ class RenderedImages(Layer):
         frames = np.arange(0, len(clip.episode), self._every)
         shots = [self._pictures.render(clip.episode, int(frame)) for frame in frames]
         for camera in self.cameras:
-            _send_images(recording, clip, camera, frames, [shot[camera] for shot in shots])
+            encoded = [jpeg(shot[camera]) for shot in shots]
+            send_images(recording, clip, entities.camera(camera), frames, encoded)
             # Else the last picture would stand there through the episodes that follow.
             rr.send_columns(
                 entities.camera(camera),
@@ -81,22 +86,13 @@ class RenderedImages(Layer):
         self._pictures.close()
 
 
-def _one_by_one(images: Images) -> Iterator[Array]:
-    return (images[frame] for frame in range(len(images)))
-
-
-def _send_images(
-    recording: rr.RecordingStream,
-    clip: Clip,
-    camera: str,
-    frames: Array,
-    images: Iterable[Array],
+def send_images(
+    recording: rr.RecordingStream, clip: Clip, path: str, frames: Array, images: Sequence[bytes]
 ) -> None:
+    """Write JPEG files as what is seen at these frames."""
     rr.send_columns(
-        entities.camera(camera),
+        path,
         clip.columns(frames),
-        rr.EncodedImage.columns(
-            blob=[jpeg(image) for image in images], media_type=["image/jpeg"] * len(frames)
-        ),
+        rr.EncodedImage.columns(blob=images, media_type=["image/jpeg"] * len(frames)),
         recording=recording,
     )

@@ -7,10 +7,12 @@ import rerun as rr
 
 from robolearn.episodes.frames import Array
 from robolearn.viewing import entities
-from robolearn.viewing.hand import hand_path, translation_scale
+from robolearn.viewing.hand import Hand
 from robolearn.viewing.layers.layer import Layer
 from robolearn.viewing.palette import (
     HAND,
+    PERSON,
+    SUCCESS,
     Color,
     dimmed,
     outcome_color,
@@ -73,13 +75,15 @@ class Arm(Layer):
 
 
 class HandPaths(Layer):
-    """The hand's path in this episode and in all of them, and where each action sends it.
+    """The hand's path in this episode and in all of them, and where the task was done.
 
     Args:
-        recording: in which lines and arrows get their widths.
+        recording: in which lines get their widths.
+        hand: whose paths.
     """
 
-    def __init__(self, recording: rr.RecordingStream) -> None:
+    def __init__(self, recording: rr.RecordingStream, hand: Hand) -> None:
+        self._hand = hand
         self._paths: list[tuple[Array, Color]] = []
         recording.log(
             entities.PATH,
@@ -87,33 +91,35 @@ class HandPaths(Layer):
             static=True,
         )
         recording.log(
-            entities.COMMAND,
-            rr.Arrows3D.from_fields(colors=[HAND], radii=rr.Radius.ui_points(2.0)),
+            entities.REACHED,
+            rr.Points3D.from_fields(colors=[SUCCESS], radii=rr.Radius.ui_points(6.0)),
             static=True,
         )
 
     def log(self, recording: rr.RecordingStream, clip: Clip) -> None:
-        path = hand_path(clip.episode)
-        if path is None:
-            return
+        path = self._hand.path(clip.episode).astype(np.float32)
         color = outcome_color(clip.episode.outcome.success)
         self._paths.append((path, color))
+        strips, colors = coloured(path, clip.episode.interventions, color)
+        beginning = clip.columns([0])
         rr.send_columns(
             entities.PATH,
-            clip.columns(np.array([0])),
-            rr.LineStrips3D.columns(strips=[path], colors=[color]),
+            beginning,
+            rr.LineStrips3D.columns(strips=strips, colors=colors).partition([len(strips)]),
             recording=recording,
         )
-        scale = translation_scale(clip.episode.context)
-        if scale is not None:
-            arm = list(clip.episode.context.action.arm[:3])
+        reached = np.flatnonzero(clip.episode.success)[:1]
+        rr.send_columns(
+            entities.REACHED,
+            beginning,
+            rr.Points3D.columns(positions=np.empty((0, 3), np.float32)).partition([0]),
+            recording=recording,
+        )
+        if len(reached):
             rr.send_columns(
-                entities.COMMAND,
-                clip.columns(),
-                rr.Arrows3D.columns(
-                    origins=path.astype(np.float32),
-                    vectors=(clip.episode.actions[:, arm] * scale).astype(np.float32),
-                ),
+                entities.REACHED,
+                clip.columns(reached),
+                rr.Points3D.columns(positions=path[reached]),
                 recording=recording,
             )
 
@@ -129,6 +135,88 @@ class HandPaths(Layer):
                 ),
                 static=True,
             )
+
+
+class Trail(Layer):
+    """The hand's path so far, in an episode that goes on.
+
+    Args:
+        recording: in which the line gets its width.
+        hand: whose path.
+        most: frames back to which it is drawn.
+    """
+
+    def __init__(self, recording: rr.RecordingStream, hand: Hand, most: int) -> None:
+        self._hand = hand
+        self._most = most
+        self._path: Array = np.empty((0, 3), np.float32)
+        self._taken: Array = np.empty(0, bool)
+        recording.log(
+            entities.PATH,
+            rr.LineStrips3D.from_fields(radii=rr.Radius.ui_points(1.5)),
+            static=True,
+        )
+
+    def log(self, recording: rr.RecordingStream, clip: Clip) -> None:
+        if clip.begins:
+            self._path, self._taken = self._path[:0], self._taken[:0]
+        path = self._hand.path(clip.episode).astype(np.float32)
+        self._path = np.concatenate([self._path, path])[-self._most :]
+        self._taken = np.concatenate([self._taken, clip.episode.interventions])[-self._most :]
+        strips, colors = coloured(self._path, self._taken, HAND)
+        rr.send_columns(
+            entities.PATH,
+            clip.columns([len(clip.episode) - 1]),
+            rr.LineStrips3D.columns(strips=strips, colors=colors).partition([len(strips)]),
+            recording=recording,
+        )
+
+
+class Commands(Layer):
+    """Where each action sends the hand.
+
+    Args:
+        recording: in which arrows get their width.
+        hand: that is sent.
+    """
+
+    def __init__(self, recording: rr.RecordingStream, hand: Hand) -> None:
+        self._hand = hand
+        recording.log(
+            entities.COMMAND,
+            rr.Arrows3D.from_fields(colors=[HAND], radii=rr.Radius.ui_points(2.0)),
+            static=True,
+        )
+
+    def log(self, recording: rr.RecordingStream, clip: Clip) -> None:
+        arm = list(clip.episode.context.action.arm)
+        targets = self._hand.targets(clip.episode, clip.episode.actions[:, None, arm])
+        if targets is None:
+            return
+        path = self._hand.path(clip.episode)
+        rr.send_columns(
+            entities.COMMAND,
+            clip.columns(),
+            rr.Arrows3D.columns(
+                origins=path.astype(np.float32),
+                vectors=(targets[:, 0] - path).astype(np.float32),
+            ),
+            recording=recording,
+        )
+
+
+def coloured(path: Array, taken: Array, color: Color) -> tuple[list[Array], list[Color]]:
+    """A path as strips that join: where a person drove, in the person's colour.
+
+    Args:
+        path: (T, 3) m.
+        taken: (T,) whether a person had taken over.
+        color: of the rest.
+    """
+    changes = np.flatnonzero(np.diff(taken)) + 1
+    firsts, stops = [0, *changes], [*changes, len(path)]
+    strips = [path[first : stop + 1] for first, stop in zip(firsts, stops, strict=True)]
+    return strips, [PERSON if taken[first] else color for first in firsts]
 
 
 def _tint(world: World, body: str) -> tuple[int, int, int, int]:
