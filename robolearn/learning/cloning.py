@@ -13,9 +13,9 @@ import torch
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import FeatureMismatch, TrainingError
+from robolearn.interrupts import interrupt_held_back
 from robolearn.learning.acceleration import make_accelerator
 from robolearn.learning.config import CloningConfig
-from robolearn.learning.interrupts import interrupt_held_back
 from robolearn.learning.learner import Learner
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run

@@ -43,6 +43,7 @@ from robolearn.episodes.images import CodecName
 from robolearn.episodes.journal import read_journal
 from robolearn.errors import DatasetError
 from robolearn.folders import claimed, commit
+from robolearn.interrupts import interrupt_held_back
 
 INDEX = "episodes.jsonl"
 PEERS_INDEX = "index.hdf5"
@@ -489,7 +490,7 @@ class FolderWriter(DatasetWriter):
         staged = path.with_name(f".{path.name}.part")
         staged.unlink(missing_ok=True)
         try:
-            with writing(staged) as target:
+            with interrupt_held_back(), writing(staged) as target:
                 data = target.file.create_group("data")
                 if self._context is not None:
                     write_env_args(data, self._context)

@@ -45,6 +45,7 @@ from robolearn.episodes.images import (
     encoded_frames,
 )
 from robolearn.errors import DatasetError
+from robolearn.interrupts import interrupt_held_back
 
 OWN = "robolearn"
 """Name of the group beside robomimic's arrays."""
@@ -76,8 +77,9 @@ def write_episode(
         OSError: the disk is full, or the file cannot be made.
     """
     with writing(path) as target:
-        data = target.file.create_group("data")
-        data.attrs["total"] = len(episode)
+        with interrupt_held_back():
+            data = target.file.create_group("data")
+            data.attrs["total"] = len(episode)
         write_demo(target, "demo_0", episode, images, compress_model=compress_model)
 
 
@@ -94,6 +96,16 @@ def write_demo(
     Raises:
         OSError: the disk is full.
     """
+    demo = _write_all_but_images(target, name, episode, compress_model=compress_model)
+    for feature, pictures in episode.images.items():
+        codec = codec_of(pictures) if images is None else CODECS[images]
+        _write_images(target, demo, robomimic_key(feature), pictures, codec)
+
+
+@interrupt_held_back()
+def _write_all_but_images(
+    target: WritableHdf5, name: str, episode: Episode, *, compress_model: bool
+) -> h5py.Group:
     data = target.file["data"]
     if "env_args" not in data.attrs:
         write_env_args(data, episode.context)
@@ -103,9 +115,6 @@ def write_demo(
         demo.attrs["model_file"] = episode.context.model_file
     for feature, values in episode.observations.items():
         _write(demo, robomimic_key(feature), values)
-    for feature, pictures in episode.images.items():
-        codec = codec_of(pictures) if images is None else CODECS[images]
-        _write_images(target, demo, robomimic_key(feature), pictures, codec)
     _write(demo, robomimic_key(ACTION), episode.actions)
     _write(demo, "rewards", episode.rewards)
     dones = np.zeros(len(episode), np.uint8)
@@ -123,6 +132,7 @@ def write_demo(
     _write_timestamps(own.create_group("timestamps"), episode.timestamps)
     if episode.context.model_file is not None and compress_model:
         _write(own, "model_file", np.frombuffer(episode.context.model_file.encode(), np.uint8))
+    return demo
 
 
 def write_env_args(data: h5py.Group, context: EpisodeContext) -> None:
@@ -330,10 +340,12 @@ def _write_images(
     size = height * width * channels
     for frame, encoded in enumerate(encoded_frames(images, codec)):
         unfiltered = codec.name == "lossless" and len(encoded) == size
-        dataset.write_direct_chunk((frame, 0, 0, 0), encoded, filter_mask=int(unfiltered))
+        with interrupt_held_back():
+            dataset.write_direct_chunk((frame, 0, 0, 0), encoded, filter_mask=int(unfiltered))
         target.check()
 
 
+@interrupt_held_back()
 def _create(demo: h5py.Group, key: str, shape: tuple[int, ...], form: Any) -> Any:
     folder, _, name = key.rpartition("/")
     group = demo.require_group(folder) if folder else demo

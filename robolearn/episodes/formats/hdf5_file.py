@@ -27,6 +27,7 @@ from robolearn.episodes.frames import EpisodeContext
 from robolearn.episodes.images import CodecName
 from robolearn.errors import DatasetError, FolderInUse
 from robolearn.folders import commit
+from robolearn.interrupts import interrupt_held_back
 
 VALID_MASK = "mask/valid"
 
@@ -103,7 +104,8 @@ class Hdf5Writer(DatasetWriter):
         self._staged.unlink(missing_ok=True)
         self._file = ExitStack()
         self._target = self._file.enter_context(writing(self._staged))
-        self._target.file.create_group("data")
+        with interrupt_held_back():
+            self._target.file.create_group("data")
         self._first: EpisodeContext | None = None
         self._frames = 0
         self._masks: dict[bool, list[str]] = {False: [], True: []}
@@ -135,6 +137,7 @@ class Hdf5Writer(DatasetWriter):
             self._staged.unlink(missing_ok=True)
 
 
+@interrupt_held_back()
 def write_totals(file: h5py.File, frames: int, masks: dict[bool, list[str]]) -> None:
     """What robomimic looks up first: the number of frames, and who is in which split."""
     file["data"].attrs["total"] = frames

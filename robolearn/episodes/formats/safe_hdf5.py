@@ -30,6 +30,7 @@ import h5py
 
 from robolearn.episodes.frames import Array
 from robolearn.errors import DatasetError
+from robolearn.interrupts import interrupt_held_back
 
 # -P: not from the folder in which the user happens to be.
 PROBE = [sys.executable, "-P", "-m", "robolearn.episodes.formats.hdf5_probe"]
@@ -242,16 +243,19 @@ def is_being_written(path: Path) -> bool:
 def writing(path: Path) -> Iterator[WritableHdf5]:
     """Write a new HDF5 file.
 
+    Whoever calls h5py in the block holds Ctrl-C back (`interrupt_held_back`): raised in what HDF5
+    calls, it leaves HDF5 half done, or is lost.
+
     Raises:
         OSError: the disk is full, or the file is there already.
     """
     with path.open("xb+", buffering=0) as raw:
         fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        target = WritableHdf5(_WritesNeverFail(raw.fileno()))
-        try:
+        with contextlib.ExitStack() as opened:
+            with interrupt_held_back():
+                target = WritableHdf5(_WritesNeverFail(raw.fileno()))
+                opened.callback(interrupt_held_back()(target.file.close))
             yield target
-        finally:
-            target.file.close()
         target.check()
 
 

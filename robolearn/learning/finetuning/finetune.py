@@ -11,9 +11,9 @@ import torch
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.errors import ConfigurationError
+from robolearn.interrupts import interrupt_held_back
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
-from robolearn.learning.interrupts import interrupt_held_back
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy

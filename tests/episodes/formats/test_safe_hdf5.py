@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 
 import h5py
@@ -246,3 +249,30 @@ def test_what_is_written_is_what_h5py_reads(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "x.hdf5") as file:
         np.testing.assert_array_equal(file["a/b"][()], np.arange(100_000))
         assert file["a"].attrs["long"] == "x" * 300_000
+
+
+def test_ctrl_c_in_whatever_hdf5_calls_is_raised_as_itself(
+    tmp_path: Path, make_episode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HDF5's cleaning up would lose it, or make another error of it."""
+    episode = make_episode(image=True)
+    calls = 0
+    strike = -1
+
+    def counted(self: object, method: Callable[..., int], *arguments: object) -> int:
+        nonlocal calls
+        calls += 1
+        if calls == strike:
+            sys._clear_type_cache()  # what is looked up with an exception set is then not found
+            signal.raise_signal(signal.SIGINT)
+        return method(self, *arguments)
+
+    file = safe_hdf5._WritesNeverFail
+    for name in ("seek", "tell", "write", "readinto", "truncate"):
+        monkeypatch.setattr(file, name, partialmethod(counted, getattr(file, name)))
+    write_episode(episode, tmp_path / "whole.hdf5")
+    for strike in range(1, calls + 1):
+        calls = 0
+        with pytest.raises(KeyboardInterrupt):
+            write_episode(episode, tmp_path / f"struck_{strike}.hdf5")
+    assert strike > 50

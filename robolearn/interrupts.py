@@ -24,8 +24,10 @@ def interrupt_held_back() -> Iterator[None]:
     def hold(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's form
         held.append(number)
 
-    before = {number: signal.signal(number, hold) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
+        for number in before:
+            signal.signal(number, hold)
         yield
     finally:
         for number, handler in before.items():
