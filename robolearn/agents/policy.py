@@ -30,8 +30,8 @@ class PolicyAgent(Agent):
         policy: that decides.
         task: in words; one that the policy knows, where it sees the task's text.
         actions: which of the possible ones: ``mode``, the best; ``low-noise``, a way of going on is
-            drawn, but no noise about it; ``sample``, drawn as it stands; ``auto``, as the head
-            says (`ActionHead.acts_by`).
+            drawn, but no noise about it; ``sample``, drawn as it stands; ``auto``, as the policy's
+            config says, or else the head (`ActionHead.acts_by`).
         execute: steps of a chunk that are carried out before it decides again; the policy's own
             where none is given.
 
@@ -47,8 +47,9 @@ class PolicyAgent(Agent):
         execute: int | None = None,
     ) -> None:
         self._policy = policy
-        self._choice = policy.arm_head.acts_by if actions == "auto" else actions
         config, schema = policy.config, policy.schema
+        choices: tuple[ActionChoice, ...] = (actions, config.actions, policy.arm_head.acts_by)
+        self._choice = next(choice for choice in choices if choice != "auto")
         self._size = len(schema.action.low)
         # All vectors lie side by side, as they enter the network: nothing is to be joined.
         sizes = [feature.shape[0] for feature in schema.vectors.values()]

@@ -34,9 +34,9 @@ class Evaluate(Command):
         require: exit with status 1 when the success rate is below this.
         processes: simulators at once; they do not change the result.
         actions: which of those that the policy holds for possible: mode, the best; low-noise, a way
-            of going on is drawn, but no noise about it; sample, drawn as it stands; auto, low-noise
-            for diffusion and flow, which have no best one, and mode for all others. What is drawn
-            follows from the episode's seed.
+            of going on is drawn, but no noise about it; sample, drawn as it stands; auto, what the
+            policy's config says, or else low-noise for diffusion and flow, which have no best one,
+            and mode for all others. What is drawn follows from the episode's seed.
     """
 
     run_folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(name="run", metavar="RUN")]

@@ -30,6 +30,8 @@ class PolicyConfig:
         ensemble: decide at each step, and carry out the mean of what all chunks say of it (Zhao et
             al. 2023).
         ensemble_decay: m of the mean's weights exp(-m i), where i = 0 is the oldest chunk.
+        actions: which of the actions that it holds for possible are carried out, unless something
+            else is asked for at run time; ``auto``, as the head says.
         gripper_weight: of the gripper's loss beside the arm's.
         encoder: from the observations of a frame to a vector.
         memory: from the vectors of a history to one.
@@ -45,6 +47,7 @@ class PolicyConfig:
     execute: Annotated[int, Field(ge=1)] = 1
     ensemble: bool = False
     ensemble_decay: Annotated[float, Field(ge=0)] = 0.01
+    actions: ActionChoice = "auto"
     gripper_weight: Annotated[float, Field(ge=0)] = 1.0
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)

@@ -14,7 +14,7 @@ from robolearn.episodes.frames import Array, Observation
 from robolearn.episodes.loading.windows import Windows
 from robolearn.errors import FeatureMismatch
 from robolearn.policies.action_heads.config import ActionHeadConfig, GripperConfig
-from robolearn.policies.config import PolicyConfig
+from robolearn.policies.config import ActionChoice, PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
 from robolearn.policies.policy import Policy
 from robolearn.policies.schema import PolicySchema
@@ -153,6 +153,19 @@ def test_heads_without_a_best_chunk_draw_one(make_policy, episode, head, choice)
     by_itself = acted(PolicyAgent(policy), episode, seed=5)
     assert (by_itself == acted(PolicyAgent(policy, actions=choice), episode, seed=5)).all()
     assert (by_itself != acted(PolicyAgent(policy), episode, seed=6)).any() == (head == "flow")
+
+
+@pytest.mark.parametrize("asked", ["auto", "mode"])
+def test_a_policy_says_how_it_acts_unless_another_way_is_asked_for(
+    make_policy, episode, asked: ActionChoice
+) -> None:
+    drawing = make_policy(actions="low-noise")
+    expected = acted(
+        PolicyAgent(drawing, actions="low-noise" if asked == "auto" else asked), episode
+    )
+    assert (acted(PolicyAgent(drawing, actions=asked), episode) == expected).all()
+    one, other = (acted(PolicyAgent(drawing, actions=asked), episode, seed) for seed in (5, 6))
+    assert (one != other).any() == (asked == "auto")
 
 
 def test_a_sampled_gripper_is_as_often_closed_as_it_is_probable(make_policy, episode) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -26,6 +27,8 @@ from robolearn.learning.updates.base import Practice
 from robolearn.learning.updates.critics import CriticInputs
 from robolearn.learning.updates.registry import make_update
 from robolearn.learning.windows import learning_windows
+from robolearn.policies.config import ActionChoice
+from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.policy import Policy
 
 _SCALED_BY = 4096
@@ -61,6 +64,7 @@ class Practising:
     ) -> None:
         self._config = config
         self.policy = policy.eval()
+        self.policy.config = replace(policy.config, actions=_acts_by(policy))
         self.average = copy.deepcopy(policy)
         self.best = Best()
         self.steps = self.iteration = self.lost_episodes = 0
@@ -175,7 +179,13 @@ class Practising:
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
         began, physics = time.perf_counter(), self._rollouts.physics
-        tried = self._rollouts.collect(self.average, lambda of: of.mode(), seeds)
+        draws = torch.Generator().manual_seed(self._config.seed)
+        acts_by_mode = self.average.config.actions == "mode"
+
+        def choose(of: PolicyDistribution) -> torch.Tensor:
+            return of.mode() if acts_by_mode else of.sample(draws, low_noise=True)
+
+        tried = self._rollouts.collect(self.average, choose, seeds)
         seconds = time.perf_counter() - began
         figures = scores_of(tried)
         knows = "success" in figures
@@ -261,6 +271,13 @@ class Practising:
         self.update.rate = state["rate"].item()
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["dropout"])
+
+
+def _acts_by(policy: Policy) -> ActionChoice:
+    """What a practised policy carries out: a way of going on is drawn, as in practice, but nothing
+    else is. Always its best, a mixture stands still where a pause is likelier than each way on.
+    """
+    return "mode" if policy.arm_head.is_discrete else "low-noise"
 
 
 def scores_of(trajectories: list[Trajectory]) -> dict[str, float]:

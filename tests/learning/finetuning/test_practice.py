@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from robolearn.learning.updates.config import (
     TrpoConfig,
     UpdateConfig,
 )
+from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.policy import Policy
 
 UPDATE = UpdateConfig(
@@ -145,6 +147,28 @@ def test_practice_goes_on_to_the_bit(method: str, untrained, points_dataset: Pat
         assert torch.equal(one, other)
     assert (again.steps, again.iteration) == (whole.steps, whole.iteration)
     assert again.best.score == whole.best.score
+
+
+@pytest.mark.parametrize("choice", ["low-noise", "mode"])
+def test_a_practised_policy_is_tried_as_it_will_act(
+    choice: str, untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    discrete = choice == "mode"
+    policy = untrained()
+    monkeypatch.setattr(type(policy.arm_head), "is_discrete", discrete)
+    practice = practising(policy, points_dataset)
+    assert practice.average.config.actions == practice.policy.config.actions == choice
+    drawn = []
+    sample = PolicyDistribution.sample
+
+    def spied(of: PolicyDistribution, *arguments: Any, **options: Any) -> torch.Tensor:
+        drawn.append(options.get("low_noise"))
+        return sample(of, *arguments, **options)
+
+    monkeypatch.setattr(PolicyDistribution, "sample", spied)
+    first = practice.try_average()
+    assert set(drawn) == (set() if discrete else {True})
+    assert without_seconds(practice.try_average()) == without_seconds(first)
 
 
 def test_practice_and_trials_have_seeds_of_their_own(untrained, points_dataset: Path) -> None:
