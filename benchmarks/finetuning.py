@@ -75,7 +75,10 @@ def robolearn(*arguments: object) -> None:
 
 def evaluated(run: Path, task: str) -> dict[str, object]:
     if not Run(run).evaluation.is_file():
-        robolearn("evaluate", run, "--on", task, "--episodes", EPISODES)
+        # A clone would act by its mode, and what practised does not: both the same way.
+        robolearn(
+            *("evaluate", run, "--on", task, "--episodes", EPISODES, "--actions", "low-noise")
+        )
     found = Evaluation.read(Run(run).evaluation)
     return {"successes": sum(found.successes), "held": sum(found.held), "episodes": EPISODES}
 

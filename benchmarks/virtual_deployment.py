@@ -35,19 +35,14 @@ import matplotlib.pyplot as plt
 RESULTS = Path(__file__).parent / "results"
 WAYS = ("leader", "hand")
 TRAINING = [
-    *("--steps", "4000", "--batch", "256", "--seed", "0"),
+    *("--steps", "12000", "--batch", "256", "--seed", "0"),
     *("--policy.inputs", "observation.state", "observation.environment_state"),
+    *("--policy.horizon", "40", "--policy.execute", "24"),
     *("--policy.memory.history", "1", "--policy.memory.dropout", "0"),
-    *("--policy.encoder.state-noise", "0.1"),
+    *("--policy.memory.hidden", "512", "512", "512"),
+    *("--policy.encoder.state-noise", "0.05"),
     *("--policy.action.head", "deterministic", "--policy.action.deterministic.loss", "l1"),
 ]
-OF = {
-    "leader": [*("--policy.horizon", "32", "--policy.execute", "16")],
-    "hand": [
-        *("--policy.horizon", "40", "--policy.execute", "24"),
-        *("--policy.memory.hidden", "512", "512"),
-    ],
-}
 
 
 def robolearn(*arguments: object) -> dict[str, object]:
@@ -78,7 +73,7 @@ def measured(way: str, arm: Path, folder: Path, demonstrations: int, episodes: i
     if missing > 0:
         robolearn("record", arm, "--by", way, "--to", demos, "--episodes", missing)
     if not run.exists():
-        robolearn("train", demos, "--to", run, *TRAINING, *OF[way])
+        robolearn("train", demos, "--to", run, *TRAINING)
     if not answer.exists():
         load = os.getloadavg()[0]
         began = time.monotonic()
@@ -92,7 +87,7 @@ def measured(way: str, arm: Path, folder: Path, demonstrations: int, episodes: i
 def cubes(path: Path) -> np.ndarray:
     """(N, 2) where the cube lay at the beginning of each episode, m."""
     dataset = open_dataset(path)
-    episodes = (dataset.episode(number) for number in range(len(dataset)))
+    episodes = dataset.episodes(range(len(dataset)))
     return np.array([each.observations[ENVIRONMENT_STATE][0, :2] for each in episodes])
 
 
@@ -105,7 +100,7 @@ def main() -> None:
     folder = arguments.folder or Path(tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
     arm = blind(folder)
-    results: dict[str, object] = {"cores": os.cpu_count()}
+    results: dict[str, object] = {"cores": os.cpu_count(), "training": " ".join(TRAINING)}
     figure, axes = plt.subplots(1, len(WAYS), figsize=(10, 4), layout="constrained", sharey=True)
     for axis, way in zip(axes, WAYS, strict=True):
         found = measured(way, arm, folder, arguments.demonstrations, arguments.episodes)
@@ -113,7 +108,6 @@ def main() -> None:
         lifted = np.array(found["successes"])
         low, high = found["wilson_95"]
         results[way] = {
-            "training": " ".join([*TRAINING, *OF[way]]),
             "demonstrations": len(shown),
             "episodes": len(lifted),
             "lifted": int(lifted.sum()),
@@ -134,7 +128,7 @@ def main() -> None:
             f"by {way}: {lifted.sum()} of {len(lifted)} lifted ({low:.0%} to {high:.0%})"
         )
     axes[0].set_ylabel("y of the cube, m")
-    axes[0].legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right center")
     RESULTS.mkdir(exist_ok=True)
     figure.savefig(RESULTS / "virtual_deployment.png", dpi=110)
     text = json.dumps(results, indent=2)
