@@ -104,9 +104,8 @@ def read_toml[T](path: Path, schema: type[T]) -> T:
     except ValidationError as error:
         first = _most_telling(error)
         location = _keys_of(first["loc"], content)
-        raise ShelfError(
-            f"{path}, line {_line_of(text, location)}: {_key_text(location)}: {_reason(first)}"
-        ) from error
+        place = f"{path}, line {_line_of(text, location)}: {_key_text(location)}"
+        raise ShelfError(f"{place if location else path}: {_reason(first)}") from error
 
 
 def _read(path: Path) -> str:
@@ -164,6 +163,8 @@ def _reason(error: Any) -> str:
     if error["type"] == "missing":
         return "is missing"
     message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "value_error" and isinstance(error["input"], dict):  # a whole table
+        return f"{message[:1].lower()}{message[1:]}"
     return f"{message[:1].lower()}{message[1:]} (it is {error['input']!r})"
 
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from robolearn.environments.arms.profile import load_arm
 from robolearn.environments.gymnasium_task import GymnasiumTask
 from robolearn.environments.targets import load_target
 from robolearn.environments.task import SimTask, load_task
@@ -9,7 +10,7 @@ from robolearn.errors import ConfigurationError, ShelfError
 from robolearn.learning.config import CloningConfig
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.memory.config import MemoryConfig
-from robolearn.shelf import read_toml, shelf_folder, validate
+from robolearn.shelf import read_toml, shelf_entries, shelf_folder, validate
 
 
 @pytest.fixture
@@ -114,3 +115,17 @@ def test_what_is_no_text_is_named(tmp_path: Path) -> None:
 def test_values_from_python_are_held_to_the_same_limits() -> None:
     with pytest.raises(ConfigurationError, match=r"policy\.memory\.history: .*1 .*it is 0"):
         validate(CloningConfig(policy=PolicyConfig(memory=MemoryConfig(history=0))))
+
+
+def test_what_is_wrong_with_a_whole_table_is_told_without_all_of_it(tmp_path: Path) -> None:
+    profile = shelf_entries("real")["virtual-so101"].read_text()
+    for broken, says in (
+        (profile.replace('{ "gripper.pos" =', '{ "griper.pos" ='), "no joint griper.pos"),
+        (profile.replace('"elbow_flex.pos"', '"wrist_flex.pos"'), "two joints"),
+    ):
+        path = tmp_path / "profile.toml"
+        path.write_text(broken)
+        with pytest.raises(ShelfError, match=says) as refused:
+            load_arm(str(path))
+        assert len(str(refused.value)) < len(str(path)) + 120
+        assert str(refused.value).startswith(f"{path}: ")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from robolearn.learning.success import Evaluation
 
 _TOKEN = "ROBOLEARN_TOKEN"
+_HALTED = "the arm was brought to a halt and holds where it is"
 _PUT_BACK = "put everything in place, step back, and press Enter: then the arm moves"
 
 
@@ -170,16 +171,14 @@ class Deploy(Command):
                     put_back=put_back,
                 ):
                     done.append(driven)
-                    self.console.say(told(driven, self.episodes))
+                    self.console.say(told(driven, self.episodes, judge=not self.dry_run))
                     if driven.halted and not person.stopped:
                         self.console.say(f"the arm was brought to a halt: {driven.halted}")
                     if put_back and len(done) < self.episodes and not person.stopped:
                         self.console.say(_PUT_BACK)
             except KeyboardInterrupt:
-                raise Stopped(
-                    "the arm was brought to a halt and holds where it is; whole are "
-                    f"{counted(len(done), 'episode')}"
-                ) from None
+                halt = "nothing moved" if self.dry_run else _HALTED
+                raise Stopped(f"{halt}; whole are {counted(len(done), 'episode')}") from None
         if person.stopped:
             self.console.say("the arm was stopped; it holds where it is, its motors stay on")
         halted = [driven.halted for driven in done if driven.halted]
@@ -203,7 +202,7 @@ class Deploy(Command):
         """What is known of the episodes' success; None for nothing."""
         from robolearn.learning.success import Evaluation
 
-        judged = [driven for driven in done if driven.success is not None]
+        judged = [driven for driven in done if driven.success is not None and not self.dry_run]
         if not judged:
             return None
         return Evaluation(
@@ -269,9 +268,10 @@ def cautions(arm: Arm) -> Iterator[str]:
         )
 
 
-def told(driven: Driven, episodes: int) -> str:
-    """One line of an episode, for people."""
-    judged = {True: ", succeeded", False: ", failed", None: ""}[driven.success]
+def told(driven: Driven, episodes: int, *, judge: bool = True) -> str:
+    """One line of an episode, for people; nothing is judged where nothing moved."""
+    success = driven.success if judge else None
+    judged = {True: ", succeeded", False: ", failed", None: ""}[success]
     changed = "; ".join(f"{reason} changed {n}" for reason, n in driven.changed.items())
     late = f"; {driven.late} without a new action" if driven.late else ""
     person = f"; {driven.interventions} by the person" if driven.interventions else ""

@@ -214,13 +214,15 @@ class Emulator:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rw", encoding="utf-8") as lines:
+        # Whoever asks may be gone at any moment, with an answer on its way, too.
+        with (
+            contextlib.suppress(OSError),
+            connection,
+            connection.makefile("rw", encoding="utf-8") as lines,
+        ):
             for line in lines:
-                try:
-                    lines.write(json.dumps(self._obeyed(line)) + "\n")
-                    lines.flush()
-                except OSError:  # whoever asked is gone
-                    return
+                lines.write(json.dumps(self._obeyed(line)) + "\n")
+                lines.flush()
 
     def _obeyed(self, line: str) -> Mapping[str, Any]:
         try:

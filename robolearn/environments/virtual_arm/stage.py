@@ -14,6 +14,7 @@ from robolearn.environments.virtual_arm.model import JOINTS
 from robolearn.environments.virtual_arm.virtual_arm import RunningArm
 from robolearn.episodes.features import ENVIRONMENT_STATE, Feature
 from robolearn.episodes.frames import Array
+from robolearn.errors import FeatureMismatch
 
 _CUBE = Feature(
     "float32",
@@ -64,11 +65,21 @@ class VirtualStage(Stage):
 
 
 def _joints_at_home(arm: Arm) -> Array:
-    """(6,) rad, in the order of the servos."""
+    """(6,) rad, in the order of the servos.
+
+    Raises:
+        FeatureMismatch: the profile lacks one of them.
+    """
     from robolearn.environments.virtual_arm.model import arm_model
 
     profile = arm.profile
     home = dict(zip(profile.names, profile.si("home"), strict=True))
+    lacking = [f"{joint}.pos" for joint in JOINTS if f"{joint}.pos" not in home]
+    if lacking:
+        raise FeatureMismatch(
+            f"{arm.path}: the virtual arm has a joint {lacking[0]}, and the profile has none; it "
+            f"has {', '.join(profile.names)}"
+        )
     joints = np.array([home[f"{joint}.pos"] for joint in JOINTS])
     low, high = arm_model().joint(JOINTS[-1]).range
     joints[-1] = low + joints[-1] * (high - low)  # the gripper's is a share of its way

@@ -25,7 +25,7 @@ from robolearn.environments.virtual_arm.model import JOINTS
 from robolearn.environments.virtual_arm.stage import VirtualStage
 from robolearn.environments.virtual_arm.virtual_arm import VirtualArm
 from robolearn.episodes.features import ENVIRONMENT_STATE, STATE
-from robolearn.errors import ArmError, ShelfError, SimulationError
+from robolearn.errors import ArmError, FeatureMismatch, ShelfError, SimulationError
 
 pytest.importorskip("scservo_sdk")
 pytest.importorskip("deepdiff")
@@ -358,6 +358,12 @@ def test_profiles_of_a_virtual_arm_that_do_not_fit(sound: VirtualArm) -> None:
     koch = replace(arm.profile.robot, type="koch_follower")
     with pytest.raises(ShelfError, match="virtual arm is an so101_follower, not koch_follower"):
         with present(replace(arm, profile=replace(arm.profile, robot=koch))):
+            pass
+    elbow = replace(arm.profile.joints[2], name="elbo_flex.pos")
+    joints = (*arm.profile.joints[:2], elbow, *arm.profile.joints[3:])
+    misspelt = replace(arm.profile, joints=joints)
+    with pytest.raises(FeatureMismatch, match=r"has a joint elbow_flex\.pos, and the profile"):
+        with present(replace(arm, profile=misspelt)):
             pass
     with pytest.raises(ValueError, match="there is no joint tail"):
         replace(arm.profile, dragged=replace(arm.profile.dragged, further={"tail.pos": 1.0}))
