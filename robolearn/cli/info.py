@@ -58,7 +58,7 @@ class Info(Command):
             self.console.say(line)
         if left := len(journals(self.dataset)):
             self.console.say(
-                f"in flight {left}: being recorded, or cut off by a kill; then "
+                f"in flight {left}: being recorded, or cut off by Ctrl-C or a kill; then "
                 f"`robolearn edit {self.dataset} recover` keeps what there is"
             )
         statistics = self._statistics(dataset)

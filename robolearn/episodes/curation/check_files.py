@@ -177,7 +177,8 @@ class FolderFiles(CheckedFiles):
                 "warning",
                 "leftover",
                 f"{journal} holds {frames} frames of an episode in flight: it is being recorded, "
-                f"or was cut off by a kill; then robolearn edit {self._path} recover keeps it",
+                f"or was cut off by Ctrl-C or a kill; then robolearn edit {self._path} "
+                "recover keeps it",
             )
 
     def _wrong_index(self) -> Iterator[Problem]:

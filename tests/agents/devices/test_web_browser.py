@@ -368,4 +368,4 @@ def test_closing_the_browser_in_an_episode_keeps_what_there_is(
         (episode,) = writer.in_flight().values()
     assert len(episode) > 10
     still = episode.actions[-40:, :6]
-    assert not still.any(), "the arm held still when nobody was there"
+    np.testing.assert_allclose(still, 0, atol=1e-9, err_msg="the arm moved with nobody there")
