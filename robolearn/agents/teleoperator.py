@@ -11,6 +11,7 @@ import numpy as np
 from robolearn.agents.person import PersonAgent, Rest
 from robolearn.environments.arms.claim import claimed_ports
 from robolearn.environments.arms.devices import (
+    PAUSE,
     described,
     make_teleoperator,
     patiently,
@@ -62,7 +63,9 @@ class TeleoperatorAgent(PersonAgent):
         with contextlib.ExitStack() as held:
             held.enter_context(claimed_ports(device.options))
             try:
-                patiently(lambda: self._teleoperator.connect(calibrate=False), self._close_port)
+                patiently(
+                    lambda: self._teleoperator.connect(calibrate=False), self._close_port, PAUSE
+                )
             except Exception as error:  # drivers raise what they like
                 raise ArmError(f"the leader does not connect: {described(error)}") from error
             if device.calibrated and not self._teleoperator.is_calibrated:

@@ -8,6 +8,7 @@ from typing import Any
 
 from robolearn.environments.arms.claim import claimed_ports
 from robolearn.environments.arms.devices import (
+    PAUSE,
     described,
     make_robot,
     make_teleoperator,
@@ -60,7 +61,7 @@ def _calibrate(part: Any) -> None:
         if bus is None:
             part.connect(calibrate=False)
         else:
-            patiently(bus.connect, lambda: _let_go(bus))
+            patiently(bus.connect, lambda: _let_go(bus), PAUSE)
         part.calibrate()
     except Exception as error:  # drivers raise what they like
         raise ArmError(f"{part.name} {part.id} was not calibrated: {described(error)}") from error

@@ -7,6 +7,7 @@ import importlib
 import logging
 import pkgutil
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,8 @@ from robolearn.errors import ArmError, MissingDependency, RobolearnError, ShelfE
 
 _OWN = "robolearn.environments.arms.drivers"
 _ATTEMPTS = 4
+PAUSE = 0.2
+"""s, for `patiently`, where nothing waits for the answer."""
 _LOST = re.compile("status packet|motor check failed", re.IGNORECASE)
 """What LeRobot says when servos did not answer, or not soundly."""
 _NEEDED = "real arms need LeRobot's drivers: pip install 'robolearn[real]'"
@@ -68,7 +71,9 @@ def parts_of(device: Any) -> list[Any]:
     return [part for part in parts if part is not None] or [device]
 
 
-def patiently[T](do: Callable[[], T], meanwhile: Callable[[], None] = lambda: None) -> T:
+def patiently[T](
+    do: Callable[[], T], meanwhile: Callable[[], None] = lambda: None, pause: float = 0.0
+) -> T:
     """Ask a device again where its answer is lost.
 
     LeRobot waits 50 ms for a servo, and mostly asks once; on a busy machine that is too short at
@@ -77,17 +82,20 @@ def patiently[T](do: Callable[[], T], meanwhile: Callable[[], None] = lambda: No
     Args:
         do: what may fail.
         meanwhile: done after each failure; closes what it has left open.
+        pause: s after the first failure, and twice as long after each further one: a busy machine
+            is so for longer than the few times take.
 
     Raises:
         Exception: whatever ``do`` raises that is not about a lost answer, or does at the last time.
     """
-    for _ in range(_ATTEMPTS - 1):
+    for attempt in range(_ATTEMPTS - 1):
         try:
             return do()
         except (ConnectionError, RuntimeError, IndexError) as error:
             if not _is_of_a_lost_answer(error):
                 raise
         meanwhile()
+        time.sleep(pause * 2**attempt)
     return do()
 
 

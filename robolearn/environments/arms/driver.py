@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from robolearn.environments.arms.devices import described, make_robot, parts_of, patiently
+from robolearn.environments.arms.devices import PAUSE, described, make_robot, parts_of, patiently
 from robolearn.environments.arms.profile import ArmProfile
 from robolearn.environments.arms.units import LEROBOT_UNITS
 from robolearn.episodes.frames import Array
@@ -66,7 +66,7 @@ class Driver:
         """
         device = self._profile.robot
         try:
-            patiently(self._connect, self._close_ports)
+            patiently(self._connect, self._close_ports, PAUSE)
             if device.calibrated and not self._robot.is_calibrated:
                 raise ArmError(self._other_calibration(self._robot))
         except ArmError:

@@ -95,7 +95,7 @@ def arm(chromium: Any) -> Iterator[Arm]:
 
 
 def until(page: Any, true: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120  # a new checkout compiles the simulation first
     while not true():
         assert time.monotonic() < end, what
         page.wait_for_timeout(20)

@@ -13,6 +13,7 @@ import pytest
 from robolearn.agents.dragged import Dragged
 from robolearn.agents.teleoperator import TeleoperatorAgent
 from robolearn.control.loop import run_episode
+from robolearn.environments.arms import devices
 from robolearn.environments.arms.devices import patiently
 from robolearn.environments.arms.dragging import DraggedTargets
 from robolearn.environments.arms.driver import Driver
@@ -298,6 +299,22 @@ def test_a_frozen_camera_halts_the_arm() -> None:
                 assert environment.observe().failed
             finally:
                 environment.close()
+
+
+def test_a_busy_machine_is_given_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    paused: list[float] = []
+    monkeypatch.setattr(devices.time, "sleep", paused.append)
+
+    def never() -> None:
+        raise IndexError("list index out of range")
+
+    with pytest.raises(IndexError):
+        patiently(never, pause=0.2)
+    assert paused == [0.2, 0.4, 0.8]
+    paused.clear()
+    with pytest.raises(IndexError):
+        patiently(never)
+    assert not any(paused)
 
 
 def test_an_answer_that_was_lost_is_asked_for_again() -> None:
