@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,17 @@ class Situation:
             self.past_action_is_pad[index],
         )
 
+    @classmethod
+    def joined(cls, parts: Sequence[Situation]) -> Situation:
+        """Those of all parts, one after the other."""
+        names = parts[0].observations
+        return cls(
+            {name: torch.cat([of.observations[name] for of in parts]) for name in names},
+            torch.cat([of.past_actions for of in parts]),
+            torch.cat([of.frame_is_pad for of in parts]),
+            torch.cat([of.past_action_is_pad for of in parts]),
+        )
+
     @property
     def present(self) -> dict[str, torch.Tensor]:
         """(B, ...) by feature name."""
@@ -101,6 +112,18 @@ class Transitions:
             self.after[index],
             self.terminated[index],
             self.absorbing[index],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Transitions]) -> Transitions:
+        """Those of all parts, one after the other."""
+        return cls(
+            Situation.joined([of.before for of in parts]),
+            torch.cat([of.actions for of in parts]),
+            torch.cat([of.actions_asked for of in parts]),
+            Situation.joined([of.after for of in parts]),
+            torch.cat([of.terminated for of in parts]),
+            torch.cat([of.absorbing for of in parts]),
         )
 
 

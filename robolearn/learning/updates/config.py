@@ -27,18 +27,19 @@ class OffPolicyConfig:
         hidden: width of the critics' layers.
         critic_rate: learning rate of the critics.
         actor_rate: learning rate of the policy.
-        follow: share of the way that the critics' copies, which give the targets, go each time.
+        follow: share of the way that the critics' copies, which give the targets, go at each update
+            of the actor.
         exploration: standard deviation of the noise on the arm's action in rollouts, in the
             action's own units.
     """
 
-    updates: Positive = 0.125
-    actor_every: Count = 2
-    batch: Annotated[int, Field(ge=4, multiple_of=4)] = 256
+    updates: Positive = 0.5
+    actor_every: Count = 4
+    batch: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     hidden: Count = 128
     critic_rate: Positive = 7e-4
     actor_rate: Positive = 2e-4
-    follow: Share = 0.0125
+    follow: Share = 0.05
     exploration: NotNegative = 0.06
 
     __pydantic_config__ = STRICT

@@ -31,10 +31,6 @@ class Encoded(NamedTuple):
     past_is_pad: torch.Tensor
     chosen: torch.Tensor
 
-    def some(self, index: slice) -> Encoded:
-        """Some of them."""
-        return Encoded(*(rows[index] for rows in self))
-
     @property
     def for_critics(self) -> torch.Tensor:
         """(B, C), without gradient."""
@@ -53,14 +49,12 @@ class CriticInputs:
 
     Attributes:
         width: C.
-        learns: the policy's encoder has weights, so that what it says changes with the policy.
     """
 
     def __init__(self, policy: Policy, seen: SeenFeatures) -> None:
         self._policy = policy
         self._seen = seen
         self.width = policy.encoder.width * policy.config.memory.history + seen.width
-        self.learns = any(True for _ in policy.encoder.parameters())
 
     def encode(self, situation: Situation) -> Encoded:
         """With the gradient of the encoder."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
 
 import torch
 
@@ -16,29 +15,12 @@ from robolearn.learning.updates.critics import CriticInputs, Critics, Encoded
 from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.policy import Policy
 
-_AHEAD = 16
-"""Batches that are made at once."""
-
 _UNLIKELY = 1e-3
 """Beside the likeliest of the alternatives."""
 
 
-class Lesson(NamedTuple):
-    """A batch of B transitions as networks see them.
-
-    Attributes:
-        before: s.
-        after: s'.
-        actions: (B, A) as critics see them.
-        rewards: (B,).
-        terminated: (B,) bool.
-    """
-
-    before: Encoded
-    after: Encoded
-    actions: torch.Tensor
-    rewards: torch.Tensor
-    terminated: torch.Tensor
+type Lesson = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""A batch of B transitions for critics: situations (B, C), actions (B, A) and targets (B,)."""
 
 
 class OffPolicy(PolicyUpdate):
@@ -47,11 +29,14 @@ class OffPolicy(PolicyUpdate):
     with the reward as it now is.
 
     Critics: L = Σ_i (Q_i(s, a) − r − γ min_j Q'_j(s', a'))², a' drawn from the policy with low
-    noise. What follows the end of a task is worth r_absorbing / (1 − γ).
+    noise. What follows the end of a task is worth r_absorbing / (1 − γ). Several such steps come
+    before each of the actor and of Q', so that it follows values that are known (Fujimoto et al.
+    2018, section 5.2).
 
-    Actor: L = −E Q(s, a) / mean |Q| + the cloning term (Fujimoto & Gu 2021, "A Minimalist Approach
-    to Offline Reinforcement Learning", equation 3). The mean over what an arm may do is as the head
-    gives it (`ActionDistribution.alternatives`), and that over open and closed grippers is exact.
+    Actor: L = −E Q(s, a) / mean |Q| over rollouts + the cloning term over demonstrations (Fujimoto
+    & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning", equation 3). The mean over
+    what an arm may do is as the head gives it (`ActionDistribution.alternatives`), and that over
+    open and closed grippers is exact.
 
     Args:
         policy: that is improved, in place.
@@ -82,7 +67,6 @@ class OffPolicy(PolicyUpdate):
         self.critics = Critics(inputs.width + len(action.low), of.hidden, of.follow)
         self._critic_adam = torch.optim.Adam(self.critics.online.parameters(), fused=True)
         self._actor_adam = torch.optim.Adam(policy.parameters(), fused=True)
-        self._updates = 0
 
     def choose(self, distribution: PolicyDistribution, generator: torch.Generator) -> torch.Tensor:
         """What it would do with low noise, and exploration about that."""
@@ -91,67 +75,53 @@ class OffPolicy(PolicyUpdate):
 
     def improve(self, practice: Practice, generator: torch.Generator) -> dict[str, float]:
         sums = {"critic_loss": 0.0, "value": 0.0, "steps_rejected": 0.0}
-        count = max(round(self._config.updates * int(practice.rollouts.real_lengths.sum())), 1)
-        over = practice.reward.of_absorbing / (1 - self._discount)
-        actor_steps = 0
-        for lesson in self._lessons(count, practice.reward, generator):
-            sums["critic_loss"] += self._improve_critics(lesson, over, generator)
-            self._updates += 1
-            if not practice.policy_stays and self._updates % self._config.actor_every == 0:
-                value, taken = self._improve_actor(
-                    lesson.before.some(slice(None, None, 2)), practice, generator
-                )
-                actor_steps += 1
+        of = self._config
+        steps = of.updates * int(practice.rollouts.real_lengths.sum())
+        rounds = max(round(steps / of.actor_every), 1)
+        for _ in range(rounds):
+            for lesson in self._lessons(practice.reward, generator):
+                loss, taken = self._improve_critics(*lesson)
+                sums["critic_loss"] += loss
+                sums["steps_rejected"] += not taken
+            self.critics.follow()
+            if not practice.policy_stays:
+                value, taken = self._improve_actor(practice, generator)
                 sums["value"] += value
                 sums["steps_rejected"] += not taken
         return {
-            "critic_loss": sums["critic_loss"] / count,
-            "value": sums["value"] / max(actor_steps, 1),
+            "critic_loss": sums["critic_loss"] / (rounds * of.actor_every),
+            "value": sums["value"] / rounds,
             "steps_rejected": sums["steps_rejected"],
         }
 
-    def _lessons(
-        self, count: int, reward: DemonstrationReward, generator: torch.Generator
-    ) -> Iterator[Lesson]:
-        """So many batches. As long as what is seen of them does not change, several are made at
-        once: the calls cost more than the arithmetic.
+    @torch.no_grad()
+    def _lessons(self, reward: DemonstrationReward, generator: torch.Generator) -> list[Lesson]:
+        """The batches up to the next step of the actor, made at once: the calls cost more than the
+        arithmetic.
         """
-        ahead = 1 if self._inputs.learns else _AHEAD
-        half = self._config.batch // 2
-        for first in range(0, count, ahead):
-            batches = min(ahead, count - first)
-            parts = [
-                self._tensors(source.sample(batches * half, generator), reward)
+        count, half = self._config.actor_every, self._config.batch // 2
+        drawn = Transitions.joined(
+            [
+                source.sample(count * half, generator)
                 for source in (self._demonstrations, self._replay)
             ]
-            mixed = [
-                torch.cat([one.unflatten(0, (batches, half)) for one in both], 1)
-                for both in zip(*parts, strict=True)
-            ]
-            for rows in zip(*mixed, strict=True):
-                yield Lesson(Encoded(*rows[:5]), Encoded(*rows[5:10]), *rows[10:])
+        )
+        after = self._inputs.encode(drawn.after)
+        then = self._seen(self._followed(self._decide(after), generator))
+        following = self.critics.pessimistic(after.for_critics, then)
+        over = reward.of_absorbing / (1 - self._discount)
+        following = torch.where(drawn.terminated, over, following)
+        targets = reward.reward(drawn) + self._discount * following
+        rows = self._inputs(drawn.before), self._seen(drawn.actions), targets
+        mixed = (each.unflatten(0, (2, count, half)).transpose(0, 1).flatten(1, 2) for each in rows)
+        return list(zip(*mixed, strict=True))
 
-    def _tensors(
-        self, transitions: Transitions, reward: DemonstrationReward
-    ) -> tuple[torch.Tensor, ...]:
-        """What a `Lesson` is made of, in its order."""
-        before = self._inputs.encode(transitions.before)
-        with torch.no_grad():
-            after = self._inputs.encode(transitions.after)
-            actions, rewards = self._seen(transitions.actions), reward.reward(transitions)
-        return *before, *after, actions, rewards, transitions.terminated
-
-    def _improve_critics(self, lesson: Lesson, over: float, generator: torch.Generator) -> float:
-        with torch.no_grad():
-            then = self._followed(self._decide(lesson.after), generator)
-            following = self.critics.pessimistic(lesson.after.for_critics, self._seen(then))
-            following = torch.where(lesson.terminated, over, following)
-            targets = lesson.rewards + self._discount * following
-        found = self.critics(lesson.before.for_critics, lesson.actions)
-        loss: torch.Tensor = (found - targets).square().mean()
-        take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
-        self.critics.follow()
-        return loss.item()
+    def _improve_critics(
+        self, situations: torch.Tensor, actions: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[float, bool]:
+        loss: torch.Tensor = (self.critics(situations, actions) - targets).square().mean()
+        taken = take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
+        return loss.item(), taken
 
     def _decide(self, of: Encoded) -> PolicyDistribution:
         has_past = self.policy.config.memory.past_actions > 0
@@ -172,10 +142,9 @@ class OffPolicy(PolicyUpdate):
         joined: torch.Tensor = units.joined(units.arm_in_units(arm), closed)
         return joined[:, 0]
 
-    def _improve_actor(
-        self, situations: Encoded, practice: Practice, generator: torch.Generator
-    ) -> tuple[float, bool]:
-        values = self._value(situations, generator)
+    def _improve_actor(self, practice: Practice, generator: torch.Generator) -> tuple[float, bool]:
+        drawn = self._replay.sample(self._config.batch // 2, generator)
+        values = self._value(self._inputs.encode(drawn.before), generator)
         scale = values.detach().abs().mean().clamp_min(1e-3)
         loss = practice.cloning_weight * practice.cloning() - values.mean() / scale
         taken = take_step(self._actor_adam, self.rate * self._config.actor_rate, loss, norm=10.0)
@@ -210,7 +179,6 @@ class OffPolicy(PolicyUpdate):
             **{f"critics.{name}": value for name, value in self.critics.state_dict().items()},
             **moments_of(self._critic_adam, "critics_optimizer."),
             **moments_of(self._actor_adam, "policy_optimizer."),
-            "updates": torch.tensor(self._updates),
         }
 
     def load_state_dict(self, state: Mapping[str, torch.Tensor]) -> None:
@@ -222,4 +190,3 @@ class OffPolicy(PolicyUpdate):
         self.critics.load_state_dict(own)
         load_moments(self._critic_adam, state, "critics_optimizer.")
         load_moments(self._actor_adam, state, "policy_optimizer.")
-        self._updates = int(state["updates"])

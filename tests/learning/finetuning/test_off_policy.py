@@ -14,7 +14,6 @@ from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.finetuning.trajectories import Transitions
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
-from robolearn.learning.updates import off_policy
 from robolearn.learning.updates.base import decide
 from robolearn.learning.updates.config import OffPolicyConfig, UpdateConfig
 from robolearn.learning.updates.off_policy import OffPolicy
@@ -24,7 +23,7 @@ from robolearn.policies.policy import Policy
 BATCH = 32
 CONFIG = FinetuningConfig(
     reward=RewardConfig(discriminator=DiscriminatorConfig(hidden=(8,), batch=32, updates=2)),
-    update=UpdateConfig(off_policy=OffPolicyConfig(batch=BATCH, hidden=16, updates=0.3)),
+    update=UpdateConfig(off_policy=OffPolicyConfig(batch=BATCH, hidden=16, actor_every=3)),
     warmup=0,
 )
 
@@ -68,26 +67,29 @@ def test_a_lesson_is_half_demonstrations_half_rollouts_as_networks_see_them(
             return drawn[-1]
 
         monkeypatch.setattr(source, "sample", kept)
-    monkeypatch.setattr(off_policy, "_AHEAD", 3)
-    lessons = list(update._lessons(7, practice.reward, torch.Generator().manual_seed(1)))
-    assert len(lessons) == 7
-    assert len(drawn) == 2 * (7 if learns else 3)
-    ahead = 1 if learns else 3
-    for place, lesson in enumerate(lessons):
+    lessons = update._lessons(practice.reward, torch.Generator().manual_seed(1))
+    assert len(lessons) == 3
+    for place, (situations, actions, targets) in enumerate(lessons):
         for part in range(2):
-            rows = torch.arange(BATCH // 2) + place % ahead * BATCH // 2
-            one = drawn[2 * (place // ahead) + part][rows]
+            one = drawn[part][torch.arange(BATCH // 2) + place * BATCH // 2]
             of = slice(part * BATCH // 2, (part + 1) * BATCH // 2)
-            for seen, situation in ((lesson.before, one.before), (lesson.after, one.after)):
-                torch.testing.assert_close(seen.some(of).for_critics, update._inputs(situation))
-                decided, expected = (
-                    update._decide(seen.some(of)),
-                    decide(practice.policy, situation),
-                )
-                torch.testing.assert_close(decided.mode(), expected.mode())
-            torch.testing.assert_close(lesson.rewards[of], practice.reward.reward(one))
-            torch.testing.assert_close(lesson.actions[of], practice.policy.units.past(one.actions))
-            assert torch.equal(lesson.terminated[of], one.terminated)
+            torch.testing.assert_close(situations[of], update._inputs(one.before))
+            torch.testing.assert_close(actions[of], policy.units.past(one.actions))
+            then = update._inputs(one.after)
+            following = [  # the policy draws, and its gripper may be open or closed
+                update.critics.pessimistic(then, update._seen(action))
+                for action in alternatives(update, one)
+            ]
+            worth = (targets[of] - practice.reward.reward(one)) / CONFIG.update.discount
+            away = torch.stack([(worth - each).abs() for each in following])
+            assert away.min(0).values.max() < 1e-4
+
+
+def alternatives(update: OffPolicy, transitions: Transitions) -> list[torch.Tensor]:
+    """Actions (B, A) that the policy might do then, one for each way of going on."""
+    decided = decide(update.policy, transitions.after)
+    actions, _ = decided.alternatives(torch.Generator().manual_seed(0))
+    return list(actions[:, :, 0].detach().unbind(1))
 
 
 @pytest.mark.parametrize("head", ["mixture", "gaussian"])
@@ -98,13 +100,13 @@ def test_the_value_is_the_mean_over_what_might_be_done(
     with torch.no_grad():  # some grippers and modes are next to impossible
         practice.policy.gripper_head.closed.weight.mul_(40)
     generator = torch.Generator().manual_seed(1)
-    (lesson,) = update._lessons(1, practice.reward, generator)
+    situations = update._inputs.encode(practice._replay.sample(BATCH, generator).before)
     state = generator.get_state()
-    found = update._value(lesson.before, generator)
+    found = update._value(situations, generator)
     generator.set_state(state)
-    actions, weights = update._decide(lesson.before).alternatives(generator)
+    actions, weights = update._decide(situations).alternatives(generator)
     count = weights.shape[1]
-    inputs = lesson.before.for_critics.repeat_interleave(count, 0)
+    inputs = situations.for_critics.repeat_interleave(count, 0)
     worth = update.critics(inputs, update._seen(actions[:, :, 0]).flatten(0, 1)).mean(0)
     expected = (weights * worth.view(weights.shape)).sum(-1)
     assert (weights < 1e-4).any() or head == "gaussian"

@@ -45,7 +45,8 @@ def walks(sign: float, seed: int) -> Trajectories:
 
 def seen_features() -> SeenFeatures:
     seen = SeenFeatures(("hand",), FEATURES)
-    seen.fit(walks(1, 0).all.before.present)
+    both = [walks(sign, 0).all.before.present[X] for sign in (1, -1)]
+    seen.fit({X: torch.cat(both)})
     return seen
 
 
@@ -165,6 +166,26 @@ def test_elements_are_chosen_by_name() -> None:
     assert (seen.names, seen.width) == ((X,), 3)
     with pytest.raises(ConfigurationError, match=r"called 'foot'; there are hand\.x, hand\.y"):
         SeenFeatures(("foot",), FEATURES)
+
+
+def test_what_is_seen_is_told_apart_where_most_frames_are() -> None:
+    """Most of an episode is spent within a centimetre of the cube, and the way there is long."""
+    seen = SeenFeatures(("hand.x",), FEATURES)
+    near = torch.linspace(-0.01, 0.01, 60)
+    far = torch.linspace(-0.3, 0.3, 40)
+    frames = torch.cat([near, far])[:, None].repeat(1, 3)
+    seen.fit({X: frames})
+    at = torch.tensor([0.0, 0.03, 0.25, 0.28])[:, None].repeat(1, 3)
+    on_the_cube, beside_it, away, further = seen({X: at})[:, 0]
+    assert beside_it - on_the_cube > 0.6  # by their deviation it would be 0.27
+    assert further - away < 0.1 * (beside_it - on_the_cube)
+
+
+def test_what_hardly_varies_is_not_blown_up() -> None:
+    seen = SeenFeatures(("hand.x",), FEATURES)
+    seen.fit({X: 0.5 + 1e-5 * torch.randn(100, 3, generator=torch.Generator().manual_seed(0))})
+    (other,) = seen({X: torch.full((1, 3), 0.5001)})
+    assert other.abs().max() < 0.2
 
 
 def test_a_reward_goes_on_from_its_tensors() -> None:
