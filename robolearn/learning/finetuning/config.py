@@ -46,10 +46,10 @@ class FinetuningConfig:
     episodes: Count = 8
     warmup: Annotated[int, Field(ge=0)] = 6
     cloning: NotNegative = 0.3
-    cloning_at_end: NotNegative = 0.03
-    cloning_steps: Count = 30_000
+    cloning_at_end: NotNegative = 0.1
+    cloning_steps: Count = 20_000
     cloning_batch: Count = 128
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    average: Annotated[float, Field(ge=0, lt=1)] = 0.8
     validate_every: Count = 8
     validation_episodes: Count = 40
     set_back: bool = True

@@ -104,6 +104,7 @@ class Practising:
         self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
         self.update = make_update(
             self.policy,
+            self.average,
             CriticInputs(self.policy, self._seen),
             self._demonstrations,
             self._replay,
@@ -117,7 +118,7 @@ class Practising:
         first = self._seeds + self.iteration * self._config.episodes
         seeds = range(first, first + self._config.episodes)
         done = self._rollouts.collect(
-            self.policy, lambda of: self.update.choose(of, self._generator), seeds
+            self.update.driver, lambda of: self.update.choose(of, self._generator), seeds
         )
         self.iteration += 1
         self.lost_episodes += len(seeds) - len(done)

@@ -15,10 +15,16 @@ from robolearn.learning.rewards.base import DemonstrationReward
 from robolearn.learning.rewards.config import Form, RewardConfig
 from robolearn.learning.rewards.discriminator import gradient_penalty, logit_entropy
 
+_SPREAD = 2.0
+"""Standard deviation of the noise that stands for what nobody did, where what is seen has 1."""
+
 
 class AdversarialReward(DemonstrationReward):
     """L = −E_expert log D − E_policy log(1 − D) (Ho & Ermon 2016, equation 16, where D is the
     policy's probability instead of the expert's), with what keeps the network smooth.
+
+    A share of what stands for the policy is noise. What neither did is else worth whatever the
+    network goes on to say there, and a policy that is led there is away until it has been told.
 
     Of the absorbing state it sees zeros and a mark.
 
@@ -62,6 +68,12 @@ class AdversarialReward(DemonstrationReward):
         seen[0, -1] = 1.0
         return seen
 
+    def _elsewhere(self, count: int) -> torch.Tensor:
+        """(``count``, D + 1) what the network would see of what nobody did."""
+        seen = _SPREAD * torch.randn(count, self._width + 1)
+        seen[:, -1] = 0.0
+        return seen
+
     @torch.no_grad()
     def _seen(self, transitions: Transitions) -> torch.Tensor:
         absorbing = transitions.absorbing[:, None]
@@ -100,15 +112,19 @@ class AdversarialReward(DemonstrationReward):
         them; drawn like others, they would leave little of a batch where episodes end early.
         """
         of = self._config.discriminator
-        seen = self._seen(expert), self._seen(policy)
+        noise = round(of.elsewhere * len(policy))
+        policy = policy[torch.arange(noise, len(policy))]
+        seen = self._seen(expert), torch.cat([self._elsewhere(noise), self._seen(policy)])
+        log_policy = torch.as_tensor(self.log_policy(policy)).expand(len(policy))
         logits = torch.stack(
             [
                 self.network(seen[0]) - self.log_policy(expert),
-                self.network(seen[1]) - self.log_policy(policy),
+                self.network(seen[1]) - functional.pad(log_policy, (noise, 0)),
             ]
         )
         is_expert = torch.tensor([[True], [False]]).expand_as(logits)
-        accuracy = ((logits > 0) == is_expert).float().mean().item()
+        is_told = (logits > 0) == is_expert
+        accuracy = torch.cat([is_told[0], is_told[1, noise:]]).float().mean().item()
         losses = functional.binary_cross_entropy_with_logits(
             logits, is_expert.float(), reduction="none"
         ).mean(-1)

@@ -27,6 +27,8 @@ class DiscriminatorConfig:
         batch: transitions of either kind in a step.
         updates: steps after each iteration of rollouts.
         recent: newest transitions of the policy that it learns from.
+        elsewhere: share of what it learns for the policy's that is noise, so that what nobody ever
+            did is worth little.
         gradient_penalty: weight of (‖∇ logit‖ − 1)².
         entropy: weight of the entropy of what it says, which is held high.
         spectral_norm: bound each layer's gain by 1.
@@ -42,6 +44,7 @@ class DiscriminatorConfig:
     batch: Count = 256
     updates: Count = 20
     recent: Count = 20000
+    elsewhere: Share = 0.25
     gradient_penalty: NotNegative = 0.2
     entropy: NotNegative = 1e-3
     spectral_norm: bool = False

@@ -16,7 +16,7 @@ _LEAST = 1e-3
 
 
 _FINEST = 20
-"""Times finer than by the standard deviation; where demonstrations all but stand still, the quartile
+"""Times finer than by the standard deviation, at most: where demonstrations keep still, the quartile
 is next to nothing."""
 
 

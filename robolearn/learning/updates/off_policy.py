@@ -28,10 +28,11 @@ class OffPolicy(PolicyUpdate):
     demonstrations and all rollouts, half of each batch from either (Ball et al. 2023, section 4.1),
     with the reward as it now is.
 
-    Critics: L = Σ_i (Q_i(s, a) − r − γ min_j Q'_j(s', a'))², a' drawn from the policy with low
-    noise. What follows the end of a task is worth r_absorbing / (1 − γ). Several such steps come
-    before each of the actor and of Q', so that it follows values that are known (Fujimoto et al.
-    2018, section 5.2).
+    Critics: L = Σ_i (Q_i(s, a) − r − γ/2 Σ_j Q'_j(s', a'))², a' drawn with low noise from the
+    average of the policy's weights, which drives the rollouts, too: it is steadier than the policy.
+    What follows the end of a task is worth r_absorbing / (1 − γ). Several such steps come before
+    each of the actor and of Q', so that it follows values that are known (Fujimoto et al. 2018,
+    section 5.2).
 
     Actor: L = −E Q(s, a) / mean |Q| over rollouts + the cloning term over demonstrations (Fujimoto
     & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning", equation 3). The mean over
@@ -40,6 +41,7 @@ class OffPolicy(PolicyUpdate):
 
     Args:
         policy: that is improved, in place.
+        average: of its weights, kept by somebody else.
         inputs: what critics see of a situation.
         demonstrations: of the expert.
         replay: where all rollouts are.
@@ -49,12 +51,13 @@ class OffPolicy(PolicyUpdate):
     def __init__(
         self,
         policy: Policy,
+        average: Policy,
         inputs: CriticInputs,
         demonstrations: Trajectories,
         replay: Trajectories,
         config: UpdateConfig,
     ) -> None:
-        super().__init__(policy)
+        super().__init__(policy, average)
         self._inputs = inputs
         self._demonstrations = demonstrations
         self._replay = replay
@@ -107,8 +110,8 @@ class OffPolicy(PolicyUpdate):
             ]
         )
         after = self._inputs.encode(drawn.after)
-        then = self._seen(self._followed(self._decide(after), generator))
-        following = self.critics.pessimistic(after.for_critics, then)
+        then = self._seen(self._followed(self._decide(self.driver, after), generator))
+        following = self.critics.following(after.for_critics, then)
         over = reward.of_absorbing / (1 - self._discount)
         following = torch.where(drawn.terminated, over, following)
         targets = reward.reward(drawn) + self._discount * following
@@ -123,9 +126,9 @@ class OffPolicy(PolicyUpdate):
         taken = take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
         return loss.item(), taken
 
-    def _decide(self, of: Encoded) -> PolicyDistribution:
-        has_past = self.policy.config.memory.past_actions > 0
-        return self.policy.decide(
+    def _decide(self, policy: Policy, of: Encoded) -> PolicyDistribution:
+        has_past = policy.config.memory.past_actions > 0
+        return policy.decide(
             of.frames,
             of.past if has_past else None,
             of.frame_is_pad,
@@ -154,7 +157,7 @@ class OffPolicy(PolicyUpdate):
         """(B,) of E Q(s, a), with the gradient by the policy. What hardly ever would be done is not
         asked about: it has hardly a share in the gradient.
         """
-        actions, weights = self._decide(situations).alternatives(generator)
+        actions, weights = self._decide(self.policy, situations).alternatives(generator)
         likely = weights.detach() > _UNLIKELY * weights.detach().amax(-1, keepdim=True)
         which, _ = at = likely.nonzero(as_tuple=True)
         # Of the critics' weights no gradient is wanted: it takes as long as the rest.

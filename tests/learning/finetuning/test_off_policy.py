@@ -77,7 +77,7 @@ def test_a_lesson_is_half_demonstrations_half_rollouts_as_networks_see_them(
             torch.testing.assert_close(actions[of], policy.units.past(one.actions))
             then = update._inputs(one.after)
             following = [  # the policy draws, and its gripper may be open or closed
-                update.critics.pessimistic(then, update._seen(action))
+                update.critics.following(then, update._seen(action))
                 for action in alternatives(update, one)
             ]
             worth = (targets[of] - practice.reward.reward(one)) / CONFIG.update.discount
@@ -104,7 +104,7 @@ def test_the_value_is_the_mean_over_what_might_be_done(
     state = generator.get_state()
     found = update._value(situations, generator)
     generator.set_state(state)
-    actions, weights = update._decide(situations).alternatives(generator)
+    actions, weights = update._decide(update.policy, situations).alternatives(generator)
     count = weights.shape[1]
     inputs = situations.for_critics.repeat_interleave(count, 0)
     worth = update.critics(inputs, update._seen(actions[:, :, 0]).flatten(0, 1)).mean(0)
