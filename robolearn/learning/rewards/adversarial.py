@@ -23,8 +23,9 @@ class AdversarialReward(DemonstrationReward):
     """L = −E_expert log D − E_policy log(1 − D) (Ho & Ermon 2016, equation 16, where D is the
     policy's probability instead of the expert's), with what keeps the network smooth.
 
-    A share of what stands for the policy is noise. What neither did is else worth whatever the
-    network goes on to say there, and a policy that is led there is away until it has been told.
+    A share of what stands for the policy is noise, unless the logit is bound to the policy's
+    density. What neither did is else worth whatever the network goes on to say there, and a policy
+    that is led there stays until it has been told.
 
     Of the absorbing state it sees zeros and a mark.
 
@@ -112,14 +113,14 @@ class AdversarialReward(DemonstrationReward):
         them; drawn like others, they would leave little of a batch where episodes end early.
         """
         of = self._config.discriminator
-        noise = round(of.elsewhere * len(policy))
+        # What is told only with the policy's density cannot be told of what it never did.
+        noise = 0 if self.asks_policy else round(of.elsewhere * len(policy))
         policy = policy[torch.arange(noise, len(policy))]
         seen = self._seen(expert), torch.cat([self._elsewhere(noise), self._seen(policy)])
-        log_policy = torch.as_tensor(self.log_policy(policy)).expand(len(policy))
         logits = torch.stack(
             [
                 self.network(seen[0]) - self.log_policy(expert),
-                self.network(seen[1]) - functional.pad(log_policy, (noise, 0)),
+                self.network(seen[1]) - self.log_policy(policy),
             ]
         )
         is_expert = torch.tensor([[True], [False]]).expand_as(logits)

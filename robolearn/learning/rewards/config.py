@@ -28,7 +28,7 @@ class DiscriminatorConfig:
         updates: steps after each iteration of rollouts.
         recent: newest transitions of the policy that it learns from.
         elsewhere: share of what it learns for the policy's that is noise, so that what nobody ever
-            did is worth little.
+            did is worth little; not for ``airl``.
         gradient_penalty: weight of (‖∇ logit‖ − 1)².
         entropy: weight of the entropy of what it says, which is held high.
         spectral_norm: bound each layer's gain by 1.

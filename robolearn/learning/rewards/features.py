@@ -16,8 +16,8 @@ _LEAST = 1e-3
 
 
 _FINEST = 20
-"""Times finer than by the standard deviation, at most: where demonstrations keep still, the quartile
-is next to nothing."""
+"""Times finer than by the standard deviation, at most: where demonstrations stay, the quartile is
+next to nothing."""
 
 
 class SeenFeatures(nn.Module):

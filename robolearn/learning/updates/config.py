@@ -38,7 +38,7 @@ class OffPolicyConfig:
     batch: Annotated[int, Field(ge=4, multiple_of=4)] = 128
     hidden: Count = 128
     critic_rate: Positive = 7e-4
-    actor_rate: Positive = 4e-4
+    actor_rate: Positive = 2e-4
     follow: Share = 0.05
     exploration: NotNegative = 0.06
 

@@ -9,7 +9,7 @@ import torch
 from robolearn.learning.finetuning.trajectories import Trajectories, Transitions
 from robolearn.learning.optimization import load_moments, moments_of, take_step
 from robolearn.learning.rewards.base import DemonstrationReward
-from robolearn.learning.updates.base import PolicyUpdate, Practice
+from robolearn.learning.updates.base import PolicyUpdate, Practice, decide
 from robolearn.learning.updates.config import UpdateConfig
 from robolearn.learning.updates.critics import CriticInputs, Critics, Encoded
 from robolearn.policies.distribution import PolicyDistribution
@@ -109,9 +109,8 @@ class OffPolicy(PolicyUpdate):
                 for source in (self._demonstrations, self._replay)
             ]
         )
-        after = self._inputs.encode(drawn.after)
-        then = self._seen(self._followed(self._decide(self.driver, after), generator))
-        following = self.critics.following(after.for_critics, then)
+        then = self._seen(self._followed(decide(self.driver, drawn.after), generator))
+        following = self.critics.following(self._inputs(drawn.after), then)
         over = reward.of_absorbing / (1 - self._discount)
         following = torch.where(drawn.terminated, over, following)
         targets = reward.reward(drawn) + self._discount * following
@@ -125,15 +124,6 @@ class OffPolicy(PolicyUpdate):
         loss: torch.Tensor = (self.critics(situations, actions) - targets).square().mean()
         taken = take_step(self._critic_adam, self._config.critic_rate, loss, norm=100.0)
         return loss.item(), taken
-
-    def _decide(self, policy: Policy, of: Encoded) -> PolicyDistribution:
-        has_past = policy.config.memory.past_actions > 0
-        return policy.decide(
-            of.frames,
-            of.past if has_past else None,
-            of.frame_is_pad,
-            of.past_is_pad if has_past else None,
-        )
 
     def _followed(
         self, distribution: PolicyDistribution, generator: torch.Generator
@@ -157,7 +147,14 @@ class OffPolicy(PolicyUpdate):
         """(B,) of E Q(s, a), with the gradient by the policy. What hardly ever would be done is not
         asked about: it has hardly a share in the gradient.
         """
-        actions, weights = self._decide(self.policy, situations).alternatives(generator)
+        has_past = self.policy.config.memory.past_actions > 0
+        decided = self.policy.decide(
+            situations.frames,
+            situations.past if has_past else None,
+            situations.frame_is_pad,
+            situations.past_is_pad if has_past else None,
+        )
+        actions, weights = decided.alternatives(generator)
         likely = weights.detach() > _UNLIKELY * weights.detach().amax(-1, keepdim=True)
         which, _ = at = likely.nonzero(as_tuple=True)
         # Of the critics' weights no gradient is wanted: it takes as long as the rest.

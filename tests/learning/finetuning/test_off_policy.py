@@ -76,7 +76,7 @@ def test_a_lesson_is_half_demonstrations_half_rollouts_as_networks_see_them(
             torch.testing.assert_close(situations[of], update._inputs(one.before))
             torch.testing.assert_close(actions[of], policy.units.past(one.actions))
             then = update._inputs(one.after)
-            following = [  # the policy draws, and its gripper may be open or closed
+            following = [  # a way is drawn, with the gripper open or closed
                 update.critics.following(then, update._seen(action))
                 for action in alternatives(update, one)
             ]
@@ -86,8 +86,8 @@ def test_a_lesson_is_half_demonstrations_half_rollouts_as_networks_see_them(
 
 
 def alternatives(update: OffPolicy, transitions: Transitions) -> list[torch.Tensor]:
-    """Actions (B, A) that the policy might do then, one for each way of going on."""
-    decided = decide(update.policy, transitions.after)
+    """Actions (B, A) that the driver might do then, one for each way of going on."""
+    decided = decide(update.driver, transitions.after)
     actions, _ = decided.alternatives(torch.Generator().manual_seed(0))
     return list(actions[:, :, 0].detach().unbind(1))
 
@@ -104,7 +104,8 @@ def test_the_value_is_the_mean_over_what_might_be_done(
     state = generator.get_state()
     found = update._value(situations, generator)
     generator.set_state(state)
-    actions, weights = update._decide(update.policy, situations).alternatives(generator)
+    drawn = practice._replay.sample(BATCH, torch.Generator().manual_seed(1))
+    actions, weights = decide(update.policy, drawn.before).alternatives(generator)
     count = weights.shape[1]
     inputs = situations.for_critics.repeat_interleave(count, 0)
     worth = update.critics(inputs, update._seen(actions[:, :, 0]).flatten(0, 1)).mean(0)

@@ -168,6 +168,21 @@ def test_elements_are_chosen_by_name() -> None:
         SeenFeatures(("foot",), FEATURES)
 
 
+@pytest.mark.parametrize("method", ["gail", "state-only"])
+def test_what_nobody_did_is_worth_little(method: str) -> None:
+    """Beyond the policy, on the side of the expert, a network goes on to be as sure as there."""
+    told = dataclasses.replace(CONFIG.discriminator, elsewhere=0.25, updates=200)
+    untold = dataclasses.replace(told, elsewhere=0.0)
+    worth = []
+    for discriminator in (told, untold):
+        reward = make(method, dataclasses.replace(CONFIG, discriminator=discriminator))
+        reward.update(walks(1, 1), walks(-1, 2), torch.Generator().manual_seed(0))
+        beyond = 4 * torch.randn(500, reward._width + 1, generator=torch.Generator().manual_seed(3))
+        beyond[:, -1] = 0.0
+        worth.append((reward.network(beyond) > 0).float().mean().item())
+    assert worth[0] < 0.7 * worth[1], worth
+
+
 def test_what_is_seen_is_told_apart_where_most_frames_are() -> None:
     """Most of an episode is spent within a centimetre of the cube, and the way there is long."""
     seen = SeenFeatures(("hand.x",), FEATURES)
