@@ -14,6 +14,7 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.errors import DatasetError
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
+from robolearn.learning.finetuning.trajectories import Trajectory
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
 from robolearn.learning.updates.config import (
     GradientConfig,
@@ -244,3 +245,22 @@ def test_points_start_where_their_seed_says() -> None:
     points = Points(8)
     points.reset(range(8))
     assert points.observe().values[POINT][:, 0] == pytest.approx([start(n) for n in range(8)])
+
+
+@pytest.mark.parametrize("method", ["off-policy", "ppo"])
+def test_the_average_drives_where_a_method_may_learn_from_another_policy(
+    method: str, untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = dataclasses.replace(UPDATE, method=method)
+    config = dataclasses.replace(CONFIG, update=update, warmup=0)
+    practice = practising(untrained(), points_dataset, config)
+    drivers: list[Policy] = []
+    collect = practice._rollouts.collect
+
+    def kept(policy: Policy, *arguments: object) -> list[Trajectory]:
+        drivers.append(policy)
+        return collect(policy, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(practice._rollouts, "collect", kept)
+    practice.iterate()
+    assert drivers[0] is (practice.average if method == "off-policy" else practice.policy)
