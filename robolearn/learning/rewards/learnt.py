@@ -34,7 +34,7 @@ from robolearn.learning.rewards.features import SeenFeatures
 from robolearn.learning.rewards.registry import make_reward
 from robolearn.policies.policy import Policy
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 

@@ -23,7 +23,8 @@ class OffPolicyConfig:
     Attributes:
         updates: of the critics, for each control step.
         actor_every: updates of the critics to one of the actor.
-        batch: transitions in an update; half of them are demonstrated.
+        batch: transitions in an update of the critics, half of them demonstrated; the actor learns
+            from half as many.
         hidden: width of the critics' layers.
         critic_rate: learning rate of the critics.
         actor_rate: learning rate of the policy.
@@ -35,7 +36,7 @@ class OffPolicyConfig:
 
     updates: Positive = 0.5
     actor_every: Count = 4
-    batch: Annotated[int, Field(ge=4, multiple_of=4)] = 128
+    batch: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     hidden: Count = 128
     critic_rate: Positive = 7e-4
     actor_rate: Positive = 2e-4

@@ -147,12 +147,8 @@ class OffPolicy(PolicyUpdate):
         """(B,) of E Q(s, a), with the gradient by the policy. What hardly ever would be done is not
         asked about: it has hardly a share in the gradient.
         """
-        has_past = self.policy.config.memory.past_actions > 0
         decided = self.policy.decide(
-            situations.frames,
-            situations.past if has_past else None,
-            situations.frame_is_pad,
-            situations.past_is_pad if has_past else None,
+            situations.frames, situations.past, situations.frame_is_pad, situations.past_is_pad
         )
         actions, weights = decided.alternatives(generator)
         likely = weights.detach() > _UNLIKELY * weights.detach().amax(-1, keepdim=True)
