@@ -130,7 +130,7 @@ def ctrl_c_at_the_second_report(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--update.off-policy.batch", "10"], "multiple of 4"),
+        (["--update.off-policy.batch", "11"], "multiple of 2"),
         (["--update.method", "dreaming"], "dreaming"),
         (["--reward.features", "nose"], "no element of an observation is called 'nose'"),
         (["--reward.discriminator.batch", "100000"], "learns from 100000 at once"),
