@@ -29,8 +29,9 @@ class FinetuningConfig:
         cloning_at_end: and after ``cloning_steps``; in between it changes evenly.
         cloning_steps: control steps.
         cloning_batch: demonstrated windows in a step.
-        average: share of the old in the moving average of the weights, by iteration; the average is
-            what is tried and kept.
+        averaging: the t-th iteration's weights count as t to this power in their average, which is
+            what is tried and kept (Shamir & Zhang 2013, section 4: polynomial decay). Policy and
+            reward go round each other, as in GANs, and their middle is steadier than both.
         validate_every: iterations between two trials of the average, on seeds of their own.
         validation_episodes: of each trial.
         set_back: a policy that does worse in a trial goes back to the best one. From scratch, where
@@ -49,7 +50,7 @@ class FinetuningConfig:
     cloning_at_end: NotNegative = 0.1
     cloning_steps: Count = 20_000
     cloning_batch: Count = 128
-    average: Annotated[float, Field(ge=0, lt=1)] = 0.8
+    averaging: NotNegative = 2.0
     validate_every: Count = 8
     validation_episodes: Count = 40
     set_back: bool = True

@@ -47,7 +47,7 @@ class Practising:
 
     Attributes:
         policy: as it is.
-        average: moving average of its weights, by iteration.
+        average: of its weights, the later ones the more.
         best: average that did best in its trial.
         steps: control steps of practice so far.
         iteration: how many were done.
@@ -104,7 +104,6 @@ class Practising:
         self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
         self.update = make_update(
             self.policy,
-            self.average,
             CriticInputs(self.policy, self._seen),
             self._demonstrations,
             self._replay,
@@ -118,7 +117,7 @@ class Practising:
         first = self._seeds + self.iteration * self._config.episodes
         seeds = range(first, first + self._config.episodes)
         done = self._rollouts.collect(
-            self.update.driver, lambda of: self.update.choose(of, self._generator), seeds
+            self.policy, lambda of: self.update.choose(of, self._generator), seeds
         )
         self.iteration += 1
         self.lost_episodes += len(seeds) - len(done)
@@ -222,7 +221,8 @@ class Practising:
     def _follow(self) -> None:
         averaged: list[torch.Tensor] = list(self.average.parameters())
         now = list[torch.Tensor](self.policy.parameters())
-        torch._foreach_lerp_(averaged, now, 1 - self._config.average)
+        power = self._config.averaging
+        torch._foreach_lerp_(averaged, now, (1 + power) / (self.iteration + power))
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Everything that `load_state_dict` needs to go on, as tensors by name."""

@@ -43,13 +43,11 @@ class PolicyUpdate(ABC):
         policy: that is improved, in place.
 
     Attributes:
-        driver: that rollouts are to be of.
         rate: share of the configured learning rate of the policy that is used.
     """
 
-    def __init__(self, policy: Policy, driver: Policy | None = None) -> None:
+    def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.driver = driver or policy
         self.rate = 1.0
 
     @abstractmethod

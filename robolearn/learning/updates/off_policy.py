@@ -9,7 +9,7 @@ import torch
 from robolearn.learning.finetuning.trajectories import Trajectories, Transitions
 from robolearn.learning.optimization import load_moments, moments_of, take_step
 from robolearn.learning.rewards.base import DemonstrationReward
-from robolearn.learning.updates.base import PolicyUpdate, Practice, decide
+from robolearn.learning.updates.base import PolicyUpdate, Practice
 from robolearn.learning.updates.config import UpdateConfig
 from robolearn.learning.updates.critics import CriticInputs, Critics, Encoded
 from robolearn.policies.distribution import PolicyDistribution
@@ -28,11 +28,9 @@ class OffPolicy(PolicyUpdate):
     demonstrations and all rollouts, half of each batch from either (Ball et al. 2023, section 4.1),
     with the reward as it now is.
 
-    Critics: L = Σ_i (Q_i(s, a) − r − γ/2 Σ_j Q'_j(s', a'))², a' drawn with low noise from the
-    average of the policy's weights, which drives the rollouts, too: it is steadier than the policy.
-    What follows the end of a task is worth r_absorbing / (1 − γ). Several such steps come before
-    each of the actor and of Q', so that it follows values that are known (Fujimoto et al. 2018,
-    section 5.2).
+    Critics: L = Σ_i (Q_i(s, a) − r − γ/2 Σ_j Q'_j(s', a'))², a' drawn with low noise. What follows
+    the end of a task is worth r_absorbing / (1 − γ). Several such steps come before each of the
+    actor and of Q', so that it follows values that are known (Fujimoto et al. 2018, section 5.2).
 
     Actor: L = −E Q(s, a) / mean |Q| over rollouts + the cloning term over demonstrations (Fujimoto
     & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning", equation 3). The mean over
@@ -41,7 +39,6 @@ class OffPolicy(PolicyUpdate):
 
     Args:
         policy: that is improved, in place.
-        average: of its weights, kept by somebody else.
         inputs: what critics see of a situation.
         demonstrations: of the expert.
         replay: where all rollouts are.
@@ -51,13 +48,12 @@ class OffPolicy(PolicyUpdate):
     def __init__(
         self,
         policy: Policy,
-        average: Policy,
         inputs: CriticInputs,
         demonstrations: Trajectories,
         replay: Trajectories,
         config: UpdateConfig,
     ) -> None:
-        super().__init__(policy, average)
+        super().__init__(policy)
         self._inputs = inputs
         self._demonstrations = demonstrations
         self._replay = replay
@@ -109,8 +105,9 @@ class OffPolicy(PolicyUpdate):
                 for source in (self._demonstrations, self._replay)
             ]
         )
-        then = self._seen(self._followed(decide(self.driver, drawn.after), generator))
-        following = self.critics.following(self._inputs(drawn.after), then)
+        after = self._inputs.encode(drawn.after)
+        then = self._seen(self._followed(self._decide(after), generator))
+        following = self.critics.following(after.for_critics, then)
         over = reward.of_absorbing / (1 - self._discount)
         following = torch.where(drawn.terminated, over, following)
         targets = reward.reward(drawn) + self._discount * following
@@ -147,10 +144,7 @@ class OffPolicy(PolicyUpdate):
         """(B,) of E Q(s, a), with the gradient by the policy. What hardly ever would be done is not
         asked about: it has hardly a share in the gradient.
         """
-        decided = self.policy.decide(
-            situations.frames, situations.past, situations.frame_is_pad, situations.past_is_pad
-        )
-        actions, weights = decided.alternatives(generator)
+        actions, weights = self._decide(situations).alternatives(generator)
         likely = weights.detach() > _UNLIKELY * weights.detach().amax(-1, keepdim=True)
         which, _ = at = likely.nonzero(as_tuple=True)
         # Of the critics' weights no gradient is wanted: it takes as long as the rest.
@@ -163,6 +157,11 @@ class OffPolicy(PolicyUpdate):
         worth = torch.zeros_like(weights).index_put(at, found)
         value: torch.Tensor = (weights * worth).sum(-1) / weights.sum(-1)
         return value
+
+    def _decide(self, situations: Encoded) -> PolicyDistribution:
+        return self.policy.decide(
+            situations.frames, situations.past, situations.frame_is_pad, situations.past_is_pad
+        )
 
     def _seen(self, actions: torch.Tensor) -> torch.Tensor:
         """(..., A) as they would be sent, and as critics see them."""

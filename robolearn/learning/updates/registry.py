@@ -24,7 +24,6 @@ _ON_POLICY: Mapping[str, Callable[[Policy, CriticInputs, UpdateConfig], PolicyUp
 
 def make_update(
     policy: Policy,
-    average: Policy,
     inputs: CriticInputs,
     demonstrations: Trajectories,
     replay: Trajectories,
@@ -32,5 +31,5 @@ def make_update(
 ) -> PolicyUpdate:
     """What the config names, for a policy; see `OffPolicy` for the others."""
     if config.method == "off-policy":
-        return OffPolicy(policy, average, inputs, demonstrations, replay, config)
+        return OffPolicy(policy, inputs, demonstrations, replay, config)
     return _ON_POLICY[config.method](policy, inputs, config)

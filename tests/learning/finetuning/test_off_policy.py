@@ -86,8 +86,8 @@ def test_a_lesson_is_half_demonstrations_half_rollouts_as_networks_see_them(
 
 
 def alternatives(update: OffPolicy, transitions: Transitions) -> list[torch.Tensor]:
-    """Actions (B, A) that the driver might do then, one for each way of going on."""
-    decided = decide(update.driver, transitions.after)
+    """Actions (B, A) that the policy might do then, one for each way of going on."""
+    decided = decide(update.policy, transitions.after)
     actions, _ = decided.alternatives(torch.Generator().manual_seed(0))
     return list(actions[:, :, 0].detach().unbind(1))
 

@@ -14,7 +14,6 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.errors import DatasetError
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
-from robolearn.learning.finetuning.trajectories import Trajectory
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
 from robolearn.learning.updates.config import (
     GradientConfig,
@@ -44,7 +43,6 @@ CONFIG = FinetuningConfig(
     warmup=2,
     cloning=0.0,
     cloning_at_end=0.0,
-    average=0.5,
     validation_episodes=16,
 )
 
@@ -247,20 +245,18 @@ def test_points_start_where_their_seed_says() -> None:
     assert points.observe().values[POINT][:, 0] == pytest.approx([start(n) for n in range(8)])
 
 
-@pytest.mark.parametrize("method", ["off-policy", "ppo"])
-def test_the_average_drives_where_a_method_may_learn_from_another_policy(
-    method: str, untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_average_is_of_all_iterations_and_the_later_ones_the_more(
+    untrained, points_dataset: Path
 ) -> None:
-    update = dataclasses.replace(UPDATE, method=method)
-    config = dataclasses.replace(CONFIG, update=update, warmup=0)
+    config = dataclasses.replace(CONFIG, warmup=0, averaging=2.0)
     practice = practising(untrained(), points_dataset, config)
-    drivers: list[Policy] = []
-    collect = practice._rollouts.collect
-
-    def kept(policy: Policy, *arguments: object) -> list[Trajectory]:
-        drivers.append(policy)
-        return collect(policy, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(practice._rollouts, "collect", kept)
-    practice.iterate()
-    assert drivers[0] is (practice.average if method == "off-policy" else practice.policy)
+    sums, total = [torch.zeros_like(each) for each in practice.policy.parameters()], 0
+    for iteration in range(1, 5):
+        practice.iterate()
+        # The weights that give (1 + η) / (t + η) of the way: t (t + 1) for η = 2.
+        weight = iteration * (iteration + 1)
+        total += weight
+        for each, now in zip(sums, practice.policy.parameters(), strict=True):
+            each += weight * now.detach()
+    for each, averaged in zip(sums, practice.average.parameters(), strict=True):
+        torch.testing.assert_close(averaged, each / total)
