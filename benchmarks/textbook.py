@@ -69,7 +69,7 @@ PRACTICE = (
     *("--episodes", "8"),
     *("--warmup", "0"),
     *("--cloning", "0", "--cloning-at-end", "0"),
-    *("--average", "0"),
+    *("--averaging", "100"),
     "--no-set-back",
     *("--validate-every", "3", "--validation-episodes", str(TRIALS)),
     *("--update.method", "reinforce"),

@@ -35,7 +35,7 @@ class OffPolicyConfig:
     """
 
     updates: Positive = 0.5
-    actor_every: Count = 4
+    actor_every: Count = 2
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     hidden: Count = 128
     critic_rate: Positive = 7e-4
