@@ -73,6 +73,16 @@ def robolearn(*arguments: object) -> None:
     subprocess.run([sys.executable, "-m", "robolearn", *map(str, arguments)], check=True)
 
 
+def recorded(case: Case, seed: int, folder: Path) -> Path:
+    """The demonstrations of a seed, recorded if they are not there."""
+    root = folder / f"{case.task.removeprefix('sim:')}_{case.demonstrations}_{seed}"
+    demos = root / "demos"
+    if not demos.is_dir():
+        count = ["--episodes", case.demonstrations, "--seed", 1000 * seed]
+        robolearn("record", case.task, "--variation", "all", *count, "--to", demos)
+    return demos
+
+
 def evaluated(run: Path, task: str) -> dict[str, object]:
     if not Run(run).evaluation.is_file():
         # A clone would act by its mode, and what practised does not: both the same way.
@@ -85,11 +95,8 @@ def evaluated(run: Path, task: str) -> dict[str, object]:
 
 def outcome(case: Case, name: str, seed: int, folder: Path) -> dict[str, object]:
     """Of one seed, or as much of it as is not done yet."""
-    root = folder / f"{case.task.removeprefix('sim:')}_{case.demonstrations}_{seed}"
-    demos, clone, run = root / "demos", root / "clone", root / name.replace(" ", "_")
-    if not demos.is_dir():
-        count = ["--episodes", case.demonstrations, "--seed", 1000 * seed]
-        robolearn("record", case.task, "--variation", "all", *count, "--to", demos)
+    demos = recorded(case, seed, folder)
+    clone, run = demos.parent / "clone", demos.parent / name.replace(" ", "_")
     steps = ["--steps", case.cloning_steps, "--seed", seed]
     if not (clone / "policy").is_dir():
         resume = ["--resume"] if (clone / "config.toml").is_file() else []

@@ -160,6 +160,7 @@ THEN = {
     "critic_rate": 3e-4,
     "actor_rate": 1e-4,
     "follow": 0.005,
+    "actor_every": 1,
 }
 """Defaults of the off-policy update at ``BEFORE``."""
 
