@@ -61,7 +61,9 @@ LIFT = Case("sim:lift", 10, 1000, 50_000, 0.95)
 CASES = {
     "lift-10": LIFT,
     "lift-10 twice as long": Case("sim:lift", 10, 1000, 100_000, 0.95),
-    "lift-3": Case("sim:lift", 3, 1000, 150_000, 0.85),
+    "lift-3": Case(  # 240 steps in all
+        "sim:lift", 3, 1000, 150_000, 0.85, ("--reward.discriminator.batch", "128")
+    ),
     "can": Case("sim:can", 20, 2000, 300_000, 0.85),
     "stack": Case("sim:stack", 20, 2000, 300_000, 0.85),
     "lift-10 trpo": Case("sim:lift", 10, 1000, 300_000, 0.9, ("--update.method", "trpo")),

@@ -39,7 +39,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 RESULTS = Path(__file__).parent / "results"
 CHECKOUT = Path(__file__).parents[1]
-BEFORE = "4a10dbc89d73"
+BEFORE = "d47f4a82cf35"
 SIDES = ("before", "same settings", "now")
 WARM, COUNTED, TRIED = 1, 4, 20
 """Iterations, iterations and episodes of the trial."""
@@ -50,7 +50,7 @@ PARTS = {
     "reward": "the reward's update",
     "critics": "critics",
     "actor": "actor",
-    "drawing": "the rest of the policy's update: drawing batches",
+    "drawing": "the rest of the policy's update: batches and targets",
 }
 
 
@@ -160,7 +160,7 @@ THEN = {
     "critic_rate": 3e-4,
     "actor_rate": 1e-4,
     "follow": 0.005,
-    "actor_every": 1,
+    "actor_every": 2,
 }
 """Defaults of the off-policy update at ``BEFORE``."""
 

@@ -98,7 +98,9 @@ def parse[C: Command](command: type[C], name: str, arguments: Sequence[str]) -> 
 def _option_names(message: str) -> str:
     """A message about a field as one about its option."""
     field, colon, reason = message.partition(": ")
-    option = field.removeprefix("cloning.").removeprefix("change.").replace("_", "-")
+    for group in ("cloning.", "change.", "finetuning."):
+        field = field.removeprefix(group)
+    option = field.replace("_", "-")
     return f"--{option}{colon}{reason}"
 
 

@@ -26,8 +26,8 @@ class Finetune(Command):
     """Let a policy practise in the simulator, guided by demonstrations and no task reward.
 
     A reward is learnt that tells demonstrations from what the policy does (GAIL), and the policy is
-    improved by it. What is kept is the policy that did best in trials on seeds of their own, which
-    robolearn evaluate never uses.
+    improved by it. What is kept is the average of its weights that did best in trials on seeds of
+    their own, which robolearn evaluate never uses.
 
     Example: robolearn finetune runs/lift --on sim:lift --demos datasets/lift --to runs/lift-gail
 
@@ -71,6 +71,7 @@ class Finetune(Command):
         from robolearn.environments.targets import load_target
         from robolearn.environments.task import SimTask
         from robolearn.episodes.formats import open_dataset
+        from robolearn.learning.evaluation import with_cameras_seen
         from robolearn.learning.finetuning.finetune import finetune
         from robolearn.learning.finetuning.time_shares import time_shares
         from robolearn.learning.freed_memory import keep_freed_memory
@@ -79,7 +80,7 @@ class Finetune(Command):
 
         keep_freed_memory()
         dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
-        task = load_target(self.on)
+        task = with_cameras_seen(load_target(self.on), policy.schema)
         relevant = task.observation.relevant if isinstance(task, SimTask) else ()
         command = ["finetune", str(self.run_folder), "--on", self.on, "--demos"]
         with Run.train(
@@ -110,7 +111,8 @@ class Finetune(Command):
                         )
                 except KeyboardInterrupt:
                     raise Stopped(
-                        f"a checkpoint is in {self.to}; the same command with --resume goes on"
+                        f"what was done is kept in {self.to}; "
+                        "the same command with --resume goes on"
                     ) from None
             rows = run.read_metrics()
             path = report(run)

@@ -61,6 +61,23 @@ class Feature:
         one_channel = len(self.shape) == 3 and self.shape[2] == 1
         return len(self.shape) == 2 or (one_channel and not self.is_image)
 
+    def differences(self, name: str, offered: Feature | None) -> list[str]:
+        """What is different in this feature as it is offered, in words.
+
+        Args:
+            name: of the feature.
+            offered: in its place; None where there is none.
+        """
+        if offered is None:
+            return [f"{name} is missing"]
+        if offered.shape != self.shape:
+            return [f"{name} is {offered.shape}, not {self.shape}"]
+        if self.is_image != offered.is_image:
+            return [f"{name} is {offered.dtype}, not {self.dtype}"]
+        if self.names and offered.names and offered.names != self.names:
+            return [f"{name} has other elements: {offered.names}, not {self.names}"]
+        return []
+
     def indices(self, stem: str) -> list[int]:
         """Positions of the elements called ``stem`` or ``stem.<something>``, in order.
 

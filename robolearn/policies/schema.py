@@ -125,7 +125,7 @@ class PolicySchema:
         differences = []
         for name, feature in self.inputs.items():
             if name != TASK_INDEX:
-                differences += _differences(name, feature, context.features.get(name))
+                differences += feature.differences(name, context.features.get(name))
             elif context.task not in self.tasks:
                 known = ", ".join(map(repr, self.tasks))
                 differences.append(f"the task is {context.task!r}, and it knows {known}")
@@ -142,11 +142,11 @@ class PolicySchema:
         """What is not as in an earlier schema, in words."""
         found = [f"{name} is new" for name in self.inputs if name not in before.inputs]
         for name, feature in before.inputs.items():
-            found += _differences(name, feature, self.inputs.get(name))
+            found += feature.differences(name, self.inputs.get(name))
         if not found and list(self.inputs) != list(before.inputs):
             found.append(f"the inputs stood in the order {', '.join(before.inputs)}")
         for name, feature in before.learnt.items():
-            found += _differences(name, feature, self.learnt.get(name))
+            found += feature.differences(name, self.learnt.get(name))
         if self.action != before.action:
             found.append("action has other elements, limits or scales")
         if self.rate != before.rate:
@@ -200,16 +200,3 @@ def _remedy(images: Sequence[str]) -> str:
         "from a simulator's states they are filled in by: "
         "robolearn convert DATASET NEW --replay sim:TASK"
     )
-
-
-def _differences(name: str, feature: Feature, offered: Feature | None) -> list[str]:
-    """What is different in a feature as it is offered, in words."""
-    if offered is None:
-        return [f"{name} is missing"]
-    if offered.shape != feature.shape:
-        return [f"{name} is {offered.shape}, not {feature.shape}"]
-    if feature.is_image != offered.is_image:
-        return [f"{name} is {offered.dtype}, not {feature.dtype}"]
-    if feature.names and offered.names and offered.names != feature.names:
-        return [f"{name} has other elements: {offered.names}, not {feature.names}"]
-    return []

@@ -130,11 +130,14 @@ def ctrl_c_at_the_second_report(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--update.off-policy.batch", "11"], "multiple of 2"),
+        (["--update.off-policy.batch", "11"], "--update.off-policy.batch: input should be a multi"),
+        (["--averaging", "inf"], "--averaging: input should be a finite number"),
+        (["--update.off-policy.actor-rate", "2"], "--update.off-policy.actor-rate: input should"),
+        (["--validation-episodes", "1"], "--validation-episodes: input should"),
         (["--update.method", "dreaming"], "dreaming"),
         (["--reward.features", "nose"], "no element of an observation is called 'nose'"),
         (["--reward.discriminator.batch", "100000"], "learns from 100000 at once"),
-        (["--episodes", "0"], "episodes"),
+        (["--episodes", "0"], "--episodes: input should"),
     ],
 )
 def test_wrong_arguments_are_one_line(

@@ -13,7 +13,8 @@ class Best:
     """Keeps the weights of the best trial, and says when a policy has fallen behind it.
 
     Of equal trials the newest is kept. A policy has fallen back when its mean score is lower by
-    more than two standard errors of the difference.
+    more than three standard errors of the difference: by two alone it often would seem to, because
+    the best of many trials was lucky, too.
 
     Attributes:
         weights: of the best policy.
@@ -46,7 +47,7 @@ class Best:
             self.score, self._variance = score, variance
             self.weights = {name: value.clone() for name, value in policy.state_dict().items()}
             return False
-        fallen: bool = self.score - score > 2 * (variance + self._variance) ** 0.5
+        fallen: bool = self.score - score > 3 * (variance + self._variance) ** 0.5
         self.fallen += fallen
         return fallen
 

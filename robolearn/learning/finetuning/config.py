@@ -12,7 +12,7 @@ from robolearn.learning.updates.config import UpdateConfig
 from robolearn.shelf import STRICT
 
 type Count = Annotated[int, Field(ge=1)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class FinetuningConfig:
             reward go round each other, as in GANs, and their middle is steadier than both.
         validate_every: iterations between two trials of the average, on seeds of their own.
         validation_episodes: of each trial.
-        set_back: a policy that does worse in a trial goes back to the best one. From scratch, where
-            ups and downs belong to learning, it should not.
-        patience: times that the policy may fall back and be set back to the best one, with half
-            the learning rate, before the practice ends.
+        set_back: after a trial, practice goes on from the average that was tried; where that did
+            worse than the best one, it is set back to that, and learns half as fast from then on if
+            that one was better than the first. From scratch, where ups and downs belong to
+            learning, it should not.
+        patience: times that the policy may be set back before the practice ends.
         seed: of all that is random.
     """
 
@@ -52,7 +53,7 @@ class FinetuningConfig:
     cloning_batch: Count = 128
     averaging: NotNegative = 2.0
     validate_every: Count = 8
-    validation_episodes: Count = 40
+    validation_episodes: Annotated[int, Field(ge=2)] = 40
     set_back: bool = True
     patience: Annotated[int, Field(ge=0)] = 3
     seed: Annotated[int, Field(ge=0, lt=100)] = 0

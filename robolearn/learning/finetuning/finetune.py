@@ -10,6 +10,7 @@ import torch
 
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
+from robolearn.episodes.features import TASK_INDEX
 from robolearn.errors import ConfigurationError
 from robolearn.interrupts import interrupt_held_back
 from robolearn.learning.finetuning.config import FinetuningConfig
@@ -52,10 +53,10 @@ def finetune(
 
     Raises:
         FeatureMismatch: policy, demonstrations and environments do not fit each other.
-        ConfigurationError: the policy decides on chunks, or has no density.
-        DatasetError: there are too few demonstrations.
+        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density.
+        DatasetError: there are too few demonstrations, or a value in them is not finite.
         TrainingError: the checkpoint is another's.
-        SimulationError: the simulators fail again and again.
+        SimulationError: the simulators fail, or every episode breaks off, again and again.
     """
     if run.policy.is_dir():
         return load_policy(run.policy)
@@ -63,13 +64,14 @@ def finetune(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         practising = Practising(policy, dataset, environments, relevant, config)
-        practising.load_state_dict(run.newest_checkpoint())
+        checkpoint = run.newest_checkpoint()
+        practising.load_state_dict(checkpoint)
         told = False
         with run.metrics() as metrics:
-            metrics.go_on_from(practising.steps)
+            metrics.go_on_from(practising.steps if checkpoint else -1)
             try:
                 began = time.perf_counter()
-                if practising.best.weights == {}:
+                if not practising.best.weights:
                     with interrupt_held_back():
                         figures = practising.try_average()
                         began = _add_all(figures, began)
@@ -106,6 +108,11 @@ _ENDED_EARLY = (
 def _require_fit(policy: Policy, dataset: Dataset, environments: VectorEnvironment) -> None:
     policy.schema.require_fit(environments.context, "the environment")
     policy.schema.require_fit(dataset.context, "the demonstrations")
+    if TASK_INDEX in policy.schema.inputs:
+        raise ConfigurationError(
+            "the policy is told which of several tasks it is to do, and practice is of one: clone "
+            "one from demonstrations of this task alone"
+        )
     if policy.config.horizon > 1:
         raise ConfigurationError(
             f"the policy decides on {policy.config.horizon} actions at once, and practice on each "

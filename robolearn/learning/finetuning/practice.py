@@ -14,7 +14,7 @@ from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACT
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import SIMULATOR_STATE, Feature
-from robolearn.errors import DatasetError, TrainingError
+from robolearn.errors import DatasetError, FeatureMismatch, SimulationError, TrainingError
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.demonstrations import add_demonstrations
@@ -33,6 +33,8 @@ from robolearn.policies.policy import Policy
 
 _SCALED_BY = 4096
 """Frames of either kind."""
+_HOPELESS = 3
+"""Iterations in a row in which every episode broke off."""
 
 
 class Practising:
@@ -44,6 +46,11 @@ class Practising:
         environments: to practise in.
         relevant: elements that a reward is learnt from, where the config names none; none for all.
         config: how.
+
+    Raises:
+        FeatureMismatch: the reward is to see what demonstrations and environments have not alike.
+        ConfigurationError: what the reward is to see is not there.
+        DatasetError: there are too few demonstrations, or a value in them is not finite.
 
     Attributes:
         policy: as it is.
@@ -73,6 +80,7 @@ class Practising:
         vectors = _vectors(environments)
         chosen = config.reward.features or relevant or tuple(vectors)
         self._seen = SeenFeatures(chosen, vectors)
+        _require_alike(dataset, {name: vectors[name] for name in self._seen.names})
         self._sees = Seen(
             chosen, {name: vectors[name] for name in self._seen.names}, config.update.discount
         )
@@ -93,13 +101,14 @@ class Practising:
         self._demonstrations, self._held_out = trajectories(), trajectories()
         add_demonstrations(dataset, "train", self._demonstrations, list(kept))
         add_demonstrations(dataset, "valid", self._held_out, list(kept))
-        batch = config.reward.discriminator.batch
-        if len(self._demonstrations) < batch:
+        batch, shown = config.reward.discriminator.batch, len(self._demonstrations.real)
+        if shown < batch:
             raise DatasetError(
-                f"the demonstrations have {len(self._demonstrations)} steps, and the reward learns "
-                f"from {batch} at once: give more, or --reward.discriminator.batch"
+                f"the demonstrations have {shown} steps, and the reward learns from {batch} at "
+                "once: give more, or --reward.discriminator.batch"
             )
         self._rollouts = Rollouts(environments, kept)
+        self._broken_off = 0
         self._replay = trajectories()
         self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
         self.update = make_update(
@@ -112,7 +121,11 @@ class Practising:
         self._windows = learning_windows(dataset, policy.schema, policy.config, "train")
 
     def iterate(self) -> dict[str, float]:
-        """One iteration; gives figures to look at, by name."""
+        """One iteration; gives figures to look at, by name.
+
+        Raises:
+            SimulationError: every episode breaks off, again and again.
+        """
         began, physics = time.perf_counter(), self._rollouts.physics
         first = self._seeds + self.iteration * self._config.episodes
         seeds = range(first, first + self._config.episodes)
@@ -125,6 +138,12 @@ class Practising:
             "physics": self._rollouts.physics - physics,
             "rollouts": time.perf_counter() - began,
         }
+        self._broken_off = 0 if done else self._broken_off + 1
+        if self._broken_off == _HOPELESS:
+            raise SimulationError(
+                f"every episode of {_HOPELESS} iterations broke off; does what the policy does "
+                "make the simulation unstable?"
+            )
         if not done:
             return {"practice/lost_episodes": float(self.lost_episodes)}
         new = self._trajectories()
@@ -175,7 +194,13 @@ class Practising:
         return self._config.set_back and self.best.fallen > self._config.patience
 
     def try_average(self) -> dict[str, float]:
-        """Try the average on the validation seeds, and set a policy back that fell behind."""
+        """Try the average on the validation seeds. Unless the config forbids it, practice goes on
+        from what was tried (Zhang et al. 2019, "Lookahead Optimizer"; for two players, Chavdarova
+        et al. 2021, "Taming GANs with Lookahead-Minmax"), or where that fell behind, from the best.
+
+        Raises:
+            SimulationError: every episode broke off.
+        """
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
         began, physics = time.perf_counter(), self._rollouts.physics
@@ -190,12 +215,16 @@ class Practising:
         figures = scores_of(tried)
         knows = "success" in figures
         scores = [float(bool(of.success)) if knows else of.task_return for of in tried]
-        fell_back = self.best.see(self.average, scores + [0.0] * (count - len(tried)))
+        if not tried:
+            raise SimulationError("every episode of a trial broke off")
+        worst = 0.0 if knows else min(scores)
+        fell_back = self.best.see(self.average, scores + [worst] * (count - len(tried)))
         if fell_back and self._config.set_back:
-            self.policy.load_state_dict(self.best.weights)
             self.average.load_state_dict(self.best.weights)
             if self.best.is_better:
                 self.update.rate /= 2
+        if self._config.set_back:
+            self.policy.load_state_dict(self.average.state_dict())
         return {
             **{f"valid/{name}": value for name, value in figures.items()},
             "seconds/trials": seconds,
@@ -295,6 +324,19 @@ def scores_of(trajectories: list[Trajectory]) -> dict[str, float]:
     if trajectories[0].success is not None:
         figures["success"] = sum(bool(of.success) for of in trajectories) / count
     return figures
+
+
+def _require_alike(dataset: Dataset, features: Mapping[str, Feature]) -> None:
+    differences = [
+        difference
+        for name, feature in features.items()
+        for difference in feature.differences(name, dataset.context.features.get(name))
+    ]
+    if differences:
+        raise FeatureMismatch(
+            "the reward is to see what the demonstrations do not hold as the environment does: "
+            + "; ".join(differences)
+        )
 
 
 def _vectors(environments: VectorEnvironment) -> dict[str, Feature]:

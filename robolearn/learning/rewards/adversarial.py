@@ -35,7 +35,6 @@ class AdversarialReward(DemonstrationReward):
         config: of the reward.
     """
 
-    expert_logits_are_high = True
     asks_policy = False
     """Whether the logit is told only with the policy, and so with what the policy sees."""
 
@@ -69,11 +68,13 @@ class AdversarialReward(DemonstrationReward):
         seen[0, -1] = 1.0
         return seen
 
-    def _elsewhere(self, count: int) -> torch.Tensor:
-        """(``count``, D + 1) what the network would see of what nobody did."""
-        seen = _SPREAD * torch.randn(count, self._width + 1)
-        seen[:, -1] = 0.0
-        return seen
+    def elsewhere(self, shown: torch.Tensor) -> torch.Tensor:
+        """(B, D) what the network would see of what nobody did.
+
+        Args:
+            shown: (B, D) what it sees of the expert.
+        """
+        return _SPREAD * torch.randn_like(shown)
 
     @torch.no_grad()
     def _seen(self, transitions: Transitions) -> torch.Tensor:
@@ -116,7 +117,9 @@ class AdversarialReward(DemonstrationReward):
         # What is told only with the policy's density cannot be told of what it never did.
         noise = 0 if self.asks_policy else round(of.elsewhere * len(policy))
         policy = policy[torch.arange(noise, len(policy))]
-        seen = self._seen(expert), torch.cat([self._elsewhere(noise), self._seen(policy)])
+        shown = self._seen(expert)
+        elsewhere = functional.pad(self.elsewhere(shown[:noise, :-1]), (0, 1))
+        seen = shown, torch.cat([elsewhere, self._seen(policy)])
         logits = torch.stack(
             [
                 self.network(seen[0]) - self.log_policy(expert),

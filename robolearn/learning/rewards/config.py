@@ -10,8 +10,9 @@ from pydantic import Field
 from robolearn.shelf import STRICT
 
 type Count = Annotated[int, Field(ge=1)]
-type Positive = Annotated[float, Field(gt=0)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+type Rate = Annotated[float, Field(gt=0, le=1)]
 type Share = Annotated[float, Field(ge=0, lt=1)]
 type Form = Literal["-log(1-D)", "log D", "logit"]
 
@@ -39,7 +40,7 @@ class DiscriminatorConfig:
     """
 
     hidden: Annotated[tuple[Count, ...], Field(min_length=1)] = (128, 128)
-    learning_rate: Positive = 3e-4
+    learning_rate: Rate = 3e-4
     weight_decay: NotNegative = 0.0
     batch: Count = 256
     updates: Count = 20

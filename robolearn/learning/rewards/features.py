@@ -38,7 +38,7 @@ class SeenFeatures(nn.Module):
         width: D.
 
     Raises:
-        ConfigurationError: an element is in no feature.
+        ConfigurationError: an element is in no feature, or there is nothing to see.
     """
 
     _median: torch.Tensor
@@ -55,6 +55,10 @@ class SeenFeatures(nn.Module):
                     f"no element of an observation is called {stem!r}; there are {there}"
                 )
             self._places += found
+        if not self._places:
+            raise ConfigurationError(
+                "the environment observes no vectors, and a reward is learnt from those"
+            )
         self.names = tuple(dict.fromkeys(name for name, _ in self._places))
         self.width = sum(len(indices) for _, indices in self._places)
         self.register_buffer("_median", torch.zeros(self.width))

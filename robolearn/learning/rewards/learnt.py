@@ -27,6 +27,7 @@ from robolearn.episodes.features import Feature
 from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.errors import FeatureMismatch, TrainingError
 from robolearn.folders import commit
+from robolearn.learning.finetuning.demonstrations import observed
 from robolearn.learning.finetuning.trajectories import Trajectories, Trajectory
 from robolearn.learning.rewards.adversarial import AdversarialReward
 from robolearn.learning.rewards.config import RewardConfig
@@ -34,7 +35,7 @@ from robolearn.learning.rewards.features import SeenFeatures
 from robolearn.learning.rewards.registry import make_reward
 from robolearn.policies.policy import Policy
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _WEIGHTS = "model.safetensors"
 _CONFIG = "config.json"
 
@@ -79,16 +80,16 @@ class LearntReward:
         Raises:
             FeatureMismatch: names what is missing or differs.
         """
-        differing = [
-            name
+        differences = [
+            difference
             for name, feature in self._features.items()
-            if name not in context.features or context.features[name].shape != feature.shape
+            for difference in feature.differences(name, context.features.get(name))
         ]
         if context.action.shape != self._action.shape:
-            differing.append("action")
-        if differing:
+            differences.append(f"action is {context.action.shape}, not {self._action.shape}")
+        if differences:
             raise FeatureMismatch(
-                f"the learnt reward does not fit {what}, which differs in {', '.join(differing)}"
+                f"the learnt reward does not fit {what}: {'; '.join(differences)}"
             )
 
     @torch.inference_mode()
@@ -104,8 +105,7 @@ class LearntReward:
             len(episode),
         )
         actions = torch.from_numpy(episode.actions[:-1])
-        recorded = {**episode.observations, **episode.images}
-        seen = {name: torch.as_tensor(recorded[name][:]) for name in self._features}
+        seen = observed(episode, self._features)
         steps.add(Trajectory(seen, actions, actions, terminated=False))
         rewards: Array = self._reward.reward(steps.all).numpy()
         return rewards

@@ -31,3 +31,10 @@ class StateOnlyReward(AdversarialReward):
         after = self._of_state(transitions.after.present)
         # The difference is small beside the states: seen by itself, it is not overlooked.
         return torch.cat([before, after - before], -1)
+
+    def elsewhere(self, shown: torch.Tensor) -> torch.Tensor:
+        """Other places, from which one goes on as the expert does: by steps as long as noise is
+        wide they would be told too easily.
+        """
+        places = super().elsewhere(shown)[:, : self._of_state.width]
+        return torch.cat([places, shown[:, self._of_state.width :]], -1)

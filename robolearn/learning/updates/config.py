@@ -10,8 +10,9 @@ from pydantic import Field
 from robolearn.shelf import STRICT
 
 type Count = Annotated[int, Field(ge=1)]
-type Positive = Annotated[float, Field(gt=0)]
-type NotNegative = Annotated[float, Field(ge=0)]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+type NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+type Rate = Annotated[float, Field(gt=0, le=1)]
 type Share = Annotated[float, Field(ge=0, le=1)]
 type Method = Literal["off-policy", "trpo", "ppo", "actor-critic", "reinforce"]
 
@@ -38,8 +39,8 @@ class OffPolicyConfig:
     actor_every: Count = 2
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 128
     hidden: Count = 128
-    critic_rate: Positive = 7e-4
-    actor_rate: Positive = 2e-4
+    critic_rate: Rate = 7e-4
+    actor_rate: Rate = 2e-4
     follow: Share = 0.05
     exploration: NotNegative = 0.06
 
@@ -79,7 +80,7 @@ class PpoConfig:
         batch: transitions in a step.
     """
 
-    learning_rate: Positive = 1e-4
+    learning_rate: Rate = 1e-4
     clip: Positive = 0.2
     divergence: Positive = 0.03
     passes: Count = 10
@@ -96,7 +97,7 @@ class GradientConfig:
         learning_rate: of Adam.
     """
 
-    learning_rate: Positive = 1e-3
+    learning_rate: Rate = 1e-3
 
     __pydantic_config__ = STRICT
 
@@ -122,7 +123,7 @@ class UpdateConfig:
     discount: Annotated[float, Field(gt=0, lt=1)] = 0.98
     trace: Share = 0.95
     entropy: NotNegative = 0.0
-    value_rate: Positive = 1e-3
+    value_rate: Rate = 1e-3
     value_passes: Count = 5
     off_policy: OffPolicyConfig = field(default_factory=OffPolicyConfig)
     trpo: TrpoConfig = field(default_factory=TrpoConfig)

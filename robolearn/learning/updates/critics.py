@@ -136,7 +136,7 @@ class Critics(nn.Module):
     Args:
         width: C + A, of situation and action.
         hidden: of the layers.
-        follow: share of the way that the copies go after each step.
+        follow: share of the way that the copies go each time.
     """
 
     def __init__(self, width: int, hidden: int, follow: float) -> None:

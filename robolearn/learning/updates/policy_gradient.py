@@ -40,8 +40,8 @@ class PolicyGradient(OnPolicy):
     ) -> dict[str, float]:
         gain = (log_probs(self.policy, judged.transitions) * judged.advantages).mean()
         loss = practice.cloning_weight * practice.cloning() - gain
-        take_step(self._adam, self.rate * self.config.gradient.learning_rate, loss)
-        return {}
+        taken = take_step(self._adam, self.rate * self.config.gradient.learning_rate, loss)
+        return {"steps_rejected": float(not taken)}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         return {**super().state_dict(), **moments_of(self._adam, "policy_optimizer.")}

@@ -21,7 +21,7 @@ class Ppo(PolicyGradient):
         self, judged: Judged, practice: Practice, generator: torch.Generator
     ) -> dict[str, float]:
         config = self.config.ppo
-        passes, clipped, steps = 0, 0.0, 0
+        passes, clipped, steps, rejected = 0, 0.0, 0, 0
         divergence = torch.tensor(0.0)
         while passes < config.passes and divergence <= config.divergence:
             passes += 1
@@ -34,9 +34,13 @@ class Ppo(PolicyGradient):
                 bounded = ratio.clamp(1 - config.clip, 1 + config.clip)
                 gain = torch.minimum(ratio * advantages, bounded * advantages).mean()
                 loss = practice.cloning_weight * practice.cloning() - gain
-                take_step(self._adam, self.rate * config.learning_rate, loss)
+                rejected += not take_step(self._adam, self.rate * config.learning_rate, loss)
                 ratios.append(ratio.detach() - 1 - change.detach())
                 clipped += (ratio != bounded).float().mean().item()
                 steps += 1
             divergence = torch.cat(ratios).mean()
-        return {"passes": float(passes), "clipped": clipped / steps}
+        return {
+            "passes": float(passes),
+            "clipped": clipped / steps,
+            "steps_rejected": float(rejected),
+        }

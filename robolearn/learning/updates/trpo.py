@@ -16,8 +16,8 @@ class Trpo(OnPolicy):
     equation 14 and appendix C).
 
     Maximises E ρ Â − the cloning term, ρ = π(a|s) / π_old(a|s), along x = F⁻¹ g, with a step of
-    √(2δ / xᵀFx), halved until the mean Kullback-Leibler divergence is at most δ and the gain is
-    positive. Where that never is, the policy stays as it was.
+    √(2δ / xᵀFx), halved until the mean Kullback-Leibler divergence is at most δ and E ρ Â has
+    become more. Where that never is, the policy stays as it was.
     """
 
     def step(

@@ -10,7 +10,7 @@ from pydantic import Field
 from robolearn.shelf import STRICT
 
 type Count = Annotated[int, Field(ge=1)]
-type Positive = Annotated[float, Field(gt=0)]
+type Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 type Head = Literal[
     "auto",
     "deterministic",

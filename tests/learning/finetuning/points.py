@@ -104,7 +104,13 @@ def start(seed: int) -> float:
     return float(np.random.default_rng(seed).uniform(-1, 1))
 
 
-def record(folder: Path, episodes: int = 10, horizon: int = 12, scale: float = 1.0) -> Path:
+def record(
+    folder: Path,
+    episodes: int = 10,
+    horizon: int = 12,
+    scale: float = 1.0,
+    broken: int | None = None,
+) -> Path:
     """Demonstrations: straight to the middle, the gripper closed when there.
 
     Args:
@@ -112,6 +118,7 @@ def record(folder: Path, episodes: int = 10, horizon: int = 12, scale: float = 1
         episodes: how many.
         horizon: steps of each.
         scale: 0.5 goes half as fast.
+        broken: number of one in which the point is once not a number.
     """
     with FolderWriter(folder) as writer:
         for seed in range(episodes):
@@ -122,6 +129,8 @@ def record(folder: Path, episodes: int = 10, horizon: int = 12, scale: float = 1
                 action = np.clip(-x / STEP, -scale, scale), 1.0 if abs(x) < NEAR else -1.0
                 done.append(action)
                 x, closed = x + STEP * action[0], float(action[1] > 0)
+            if seed == broken:
+                seen[5] = [np.nan, 0.0]
             writer.add(_episode(seed, np.array(seen, np.float32), np.array(done, np.float32)))
     return folder
 

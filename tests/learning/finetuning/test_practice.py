@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from points import POINT, Points, record, start
+from points import CONTEXT, POINT, Points, record, start
 
 from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACTICE_SEEDS
+from robolearn.episodes.features import Feature
 from robolearn.episodes.formats import open_dataset
-from robolearn.errors import DatasetError
+from robolearn.errors import DatasetError, FeatureMismatch, SimulationError
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
+from robolearn.learning.finetuning.trajectories import Trajectory
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
 from robolearn.learning.updates.config import (
     GradientConfig,
@@ -208,18 +210,6 @@ def test_a_task_that_is_over_leads_to_the_absorbing_state(untrained, points_data
     )
 
 
-def test_an_update_that_is_not_finite_is_rejected_and_counted(
-    untrained, points_dataset: Path
-) -> None:
-    policy = untrained()
-    practice = practising(policy, points_dataset, dataclasses.replace(CONFIG, warmup=0))
-    losses = practice._cloning_loss
-    practice._cloning_loss = lambda: losses() * torch.nan  # type: ignore[method-assign]
-    figures = practice.iterate()
-    assert figures["policy/steps_rejected"] > 0
-    assert all(weight.isfinite().all() for weight in policy.parameters())
-
-
 def test_a_policy_that_fell_behind_is_set_back(untrained, points_dataset: Path) -> None:
     practice = practising(untrained(), points_dataset)
     assert "valid/success" in practice.try_average()
@@ -260,3 +250,89 @@ def test_the_average_is_of_all_iterations_and_the_later_ones_the_more(
             each += weight * now.detach()
     for each, averaged in zip(sums, practice.average.parameters(), strict=True):
         torch.testing.assert_close(averaged, each / total)
+
+
+def test_after_a_trial_practice_goes_on_from_what_was_tried(
+    untrained, points_dataset: Path
+) -> None:
+    practice = practising(untrained(), points_dataset)
+    for _ in range(4):
+        practice.iterate()
+    policy, average = list(practice.policy.parameters()), list(practice.average.parameters())
+    assert not all(map(torch.equal, policy, average))
+    tried = [each.clone() for each in average]
+    practice.try_average()
+    assert all(map(torch.equal, policy, tried))
+
+
+def test_a_lost_episode_of_a_trial_is_as_bad_as_the_worst(
+    untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice = practising(untrained(), points_dataset, lost=2)
+    collect = practice._rollouts.collect
+
+    def without_success(*arguments: Any) -> list[Trajectory]:
+        found = collect(*arguments)
+        return [
+            dataclasses.replace(of, success=None, task_return=-100.0 - place)
+            for place, of in enumerate(found)
+        ]
+
+    monkeypatch.setattr(practice._rollouts, "collect", without_success)
+    practice.try_average()
+    returns = [-100.0 - place for place in range(14)]
+    assert practice.best.score == pytest.approx(np.mean([*returns, *[min(returns)] * 2]))
+
+
+def test_practice_ends_where_every_episode_breaks_off(
+    untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice = practising(untrained(), points_dataset)
+    monkeypatch.setattr(practice._rollouts, "collect", lambda *arguments: [])
+    for _ in range(2):
+        assert practice.iterate() == {"practice/lost_episodes": practice.lost_episodes}
+    with pytest.raises(SimulationError, match="every episode of 3 iterations broke off"):
+        practice.iterate()
+    with pytest.raises(SimulationError, match="every episode of a trial"):
+        practice.try_average()
+
+
+@pytest.mark.parametrize("method", ["off-policy", "ppo", "reinforce", "trpo"])
+def test_every_method_counts_the_steps_that_it_rejects(
+    method: str, untrained, points_dataset: Path
+) -> None:
+    update = dataclasses.replace(UPDATE, method=method)
+    config = dataclasses.replace(CONFIG, update=update, warmup=0)
+    policy = untrained()
+    practice = practising(policy, points_dataset, config)
+    losses = practice._cloning_loss
+    practice._cloning_loss = lambda: losses() * torch.nan  # type: ignore[method-assign]
+    assert practice.iterate()["policy/steps_rejected"] > 0
+    assert all(weight.isfinite().all() for weight in policy.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "feature", "said"),
+    [
+        (POINT, Feature("float32", (2,), ("point.closed", "point.x")), "has other elements"),
+        ("observation.state.wind", Feature("float32", (1,), ("wind.x",)), "wind is missing"),
+    ],
+)
+def test_demonstrations_without_what_the_reward_is_to_see_are_refused(
+    name: str,
+    feature: Feature,
+    said: str,
+    untrained,
+    points_dataset: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    context = dataclasses.replace(CONTEXT, features={**CONTEXT.features, name: feature})
+    monkeypatch.setattr(Points, "context", context)
+    with pytest.raises(FeatureMismatch, match=said):
+        practising(untrained(), points_dataset)
+
+
+def test_demonstrations_that_are_not_finite_are_refused_by_name(untrained, tmp_path: Path) -> None:
+    broken = record(tmp_path / "broken", broken=3)
+    with pytest.raises(DatasetError, match=r"episode 3: observation\.state\.point is not finite"):
+        practising(untrained(), broken)
