@@ -10,7 +10,8 @@ result are tried in 50 episodes on the evaluation seeds, on which nothing was ch
 case ``lift-10 twice as long`` goes on to twice as many control steps, to see whether what was
 reached is still there.
 
-What is done is kept in --to: broken off, the same command goes on. Writes
+What is done is kept in --to: broken off, the same command goes on. It is kept whatever the defaults
+have become since; what a run was done with stands in the results. Writes
 benchmarks/results/finetuning.json and finetuning.png.
 """
 
@@ -21,6 +22,7 @@ import json
 import platform
 import subprocess
 import sys
+import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -110,6 +112,7 @@ def outcome(case: Case, name: str, seed: int, folder: Path) -> dict[str, object]
     rows = Run(run).read_metrics()
     return {
         "seed": seed,
+        "config": tomllib.loads(Run(run).config.read_text()),
         "clone": evaluated(clone, case.task),
         "practised": evaluated(run, case.task),
         "control_steps": rows[-1]["step"],

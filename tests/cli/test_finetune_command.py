@@ -20,6 +20,7 @@ from robolearn.environments.targets import load_target
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
 from robolearn.learning.run import Run
+from robolearn.policies.checkpoint import load_policy
 
 Finetune = Callable[..., int]
 
@@ -160,3 +161,18 @@ def test_what_is_not_there_is_named(
         assert finetune(**of) == 2
         assert "nowhere" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.rendering
+def test_a_policy_that_sees_images_practises(finetune: Finetune, tmp_path: Path) -> None:
+    demos, clone = tmp_path / "images", tmp_path / "clone"
+    small = ["--cameras", "agentview", "--camera-height", "24", "--camera-width", "32"]
+    record = ["record", "sim:around", "--episodes", "1", "--processes", "1", *small]
+    assert run([*record, "--to", str(demos)]) == 0
+    sees = ["--policy.inputs", "observation.images.agentview"]
+    assert run(["train", str(demos), "--to", str(clone), "--steps", "1", *sees]) == 0
+    with_images = {"policy": clone, "on": "sim:around", "shown": demos}
+    assert finetune("--steps", "1", "--episodes", "1", "--warmup", "0", **with_images) == 0
+    practised = load_policy(tmp_path / "run" / "policy")
+    assert practised.schema.images == ("observation.images.agentview",)
+    assert Run(tmp_path / "run").read_metrics()[-1]["policy/steps_rejected"] == 0

@@ -94,5 +94,5 @@ def test_episodes_without_what_it_sees(practising, points_dataset: Path, tmp_pat
     reward: LearntReward = load_reward(tmp_path / "reward", made.policy)
     context = open_dataset(points_dataset).context
     reward.require_fit(context, "these")
-    with pytest.raises(FeatureMismatch, match="does not fit those: observation.state.point is missing"):
+    with pytest.raises(FeatureMismatch, match=r"those: observation\.state\.point is missing"):
         reward.require_fit(dataclasses.replace(context, features={}), "those")
