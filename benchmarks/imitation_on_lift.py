@@ -32,6 +32,7 @@ import gymnasium
 import numpy as np
 from finetuning import CHECKOUT, EPISODES, LIFT, recorded
 from gymnasium import spaces
+from peers_gail import shown, trainer
 from sides import PEERS, RESULTS
 
 from robolearn.control.seeds import (
@@ -85,11 +86,8 @@ class Lift(gymnasium.Env):
 
 def practised(demos: Path, seed: int, rate: float) -> dict[str, Any]:
     import torch
-    from imitation.algorithms.adversarial.gail import GAIL
     from imitation.algorithms.bc import BC
-    from imitation.data.types import Transitions
     from imitation.policies.base import NormalizeFeaturesExtractor
-    from imitation.rewards.reward_nets import BasicRewardNet
     from imitation.util.logger import configure
     from imitation.util.networks import RunningNorm
     from stable_baselines3 import PPO
@@ -104,14 +102,7 @@ def practised(demos: Path, seed: int, rate: float) -> dict[str, Any]:
     names = environments.envs[0].names
     episodes = list(dataset.episodes(range(len(dataset))))
     states = [np.concatenate([each.observations[n] for n in names], -1) for each in episodes]
-    seen = np.concatenate([each[:-1] for each in states])
-    demonstrations = Transitions(
-        obs=seen,
-        acts=np.concatenate([each.actions[:-1] for each in episodes]),
-        infos=np.array([{}] * len(seen)),
-        next_obs=np.concatenate([each[1:] for each in states]),
-        dones=np.zeros(len(seen), bool),
-    )
+    demonstrations = shown(states, [each.actions for each in episodes])
     learner = PPO(
         "MlpPolicy",
         environments,
@@ -138,19 +129,8 @@ def practised(demos: Path, seed: int, rate: float) -> dict[str, Any]:
         custom_logger=logger,
         device="cpu",
     ).train(n_epochs=BC_EPOCHS, progress_bar=False)
-    trainer = GAIL(
-        demonstrations=demonstrations,
-        demo_batch_size=min(512, len(seen)),
-        gen_replay_buffer_capacity=2560,
-        n_disc_updates_per_round=8,
-        venv=environments,
-        gen_algo=learner,
-        reward_net=BasicRewardNet(
-            environments.observation_space,
-            environments.action_space,
-            normalize_input_layer=RunningNorm,
-        ),
-        custom_logger=logger,
+    gail = trainer(
+        learner, demonstrations, logger, batch=min(512, len(demonstrations)), capacity=2560
     )
 
     def successes(start: int, episodes: int) -> int:
@@ -173,7 +153,7 @@ def practised(demos: Path, seed: int, rate: float) -> dict[str, Any]:
         if round_number % 4 == 3:
             trials.append((learner.num_timesteps, successes(FIRST_TRIAL_SEED, TRIALS) / TRIALS))
 
-    trainer.train(LIFT.steps // trainer.gen_train_timesteps * trainer.gen_train_timesteps, look)
+    gail.train(LIFT.steps // gail.gen_train_timesteps * gail.gen_train_timesteps, look)
     return {
         "seed": seed,
         "learning_rate": rate,

@@ -9,10 +9,12 @@ on. Each seed is a run of its own, from the same demonstrations.
 
 Beside it stands GAIL of `imitation` 1.0.1, with PPO of Stable-Baselines3 and the settings of its
 documentation, except that it collects 256 steps in each of 8 environments between updates instead
-of 2048, so that it updates eight times as often. It has the same demonstrations, environment and
-number of environment steps, and its policy is tried on the same seeds. It refuses environments that
-end episodes early, as CartPole does, and is told to go on nevertheless: what it then learns from is
-that episodes end. A control has robolearn's settings and a discriminator that does not learn.
+of 2048, so that it updates eight times as often. It has the same demonstrations and environment and
+as many environment steps, to whole rounds (38,912; ours end with an iteration, after 40,000 or
+more); its policy after the last of them is tried on the same seeds, ours as the trials chose it. It
+refuses environments that end episodes early, as CartPole does, and is told to go on nevertheless:
+what it then learns from is that episodes end. A control has robolearn's settings and a
+discriminator that does not learn.
 
 Needs robolearn[experts], and imitation in .peers, where `make test` puts it. What is done is kept
 in --to: the same command goes on. Writes benchmarks/results/textbook.json and textbook.png.
@@ -37,6 +39,7 @@ from pathlib import Path
 import gymnasium
 import matplotlib.pyplot as plt
 import numpy as np
+from peers_gail import shown, trainer
 from sides import PEERS, RESULTS
 
 from robolearn.cli.main import run as robolearn
@@ -139,27 +142,16 @@ def ours(demos: Path, folder: Path, options: Sequence[str], episodes: int, seed:
 def peers(demos: Path, episodes: int, seed: int) -> dict:
     """GAIL of `imitation`."""
     import torch
-    from imitation.algorithms.adversarial.gail import GAIL
-    from imitation.data.types import Transitions
-    from imitation.rewards.reward_nets import BasicRewardNet
     from imitation.util.logger import configure
-    from imitation.util.networks import RunningNorm
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     torch.set_num_threads(1)
     dataset = open_dataset(demos)
-    steps = [
-        (episode.observations["observation.state"], episode.actions[:, 0])
-        for episode in dataset.episodes(range(len(dataset)))
-    ]
-    seen = np.concatenate([states[:-1] for states, _ in steps])
-    demonstrations = Transitions(
-        obs=seen,
-        acts=np.concatenate([actions[:-1] for _, actions in steps]),
-        infos=np.array([{}] * len(seen)),
-        next_obs=np.concatenate([states[1:] for states, _ in steps]),
-        dones=np.zeros(len(seen), bool),
+    recorded_episodes = list(dataset.episodes(range(len(dataset))))
+    demonstrations = shown(
+        [episode.observations["observation.state"] for episode in recorded_episodes],
+        [episode.actions[:, 0] for episode in recorded_episodes],
     )
     environments = DummyVecEnv([partial(gymnasium.make, "CartPole-v1")] * 8)
     environments.seed(seed)
@@ -175,20 +167,13 @@ def peers(demos: Path, episodes: int, seed: int) -> dict:
         seed=seed,
         device="cpu",
     )
-    trainer = GAIL(
-        demonstrations=demonstrations,
-        demo_batch_size=1024,
-        gen_replay_buffer_capacity=512,
-        n_disc_updates_per_round=8,
-        venv=environments,
-        gen_algo=learner,
-        reward_net=BasicRewardNet(
-            environments.observation_space,
-            environments.action_space,
-            normalize_input_layer=RunningNorm,
-        ),
-        allow_variable_horizon=True,
-        custom_logger=configure(demos.parent / f"imitation_{seed}", []),
+    gail = trainer(
+        learner,
+        demonstrations,
+        configure(demos.parent / f"imitation_{seed}", []),
+        batch=1024,
+        capacity=512,
+        variable_horizon=True,
     )
 
     def returns(first: int, count: int) -> list[float]:
@@ -210,7 +195,7 @@ def peers(demos: Path, episodes: int, seed: int) -> dict:
         mean = float(np.mean(returns(FIRST_TRIAL_SEED, TRIALS)))
         trials.append((learner.num_timesteps, mean))
 
-    trainer.train(STEPS // trainer.gen_train_timesteps * trainer.gen_train_timesteps, look)
+    gail.train(STEPS // gail.gen_train_timesteps * gail.gen_train_timesteps, look)
     return {
         "seed": seed,
         "trials": trials,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -142,6 +143,15 @@ TASK_FEATURE = Feature("int64", (1,), (TASK_INDEX,))
 @functools.cache
 def _adapter(cls: type[Feature]) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
+
+
+def all_differences(features: Mapping[str, Feature], offered: Mapping[str, Feature]) -> list[str]:
+    """What is different in these features as they are offered, in words."""
+    return [
+        difference
+        for name, feature in features.items()
+        for difference in feature.differences(name, offered.get(name))
+    ]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACTICE_SEEDS
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
-from robolearn.episodes.features import SIMULATOR_STATE, Feature
+from robolearn.episodes.features import SIMULATOR_STATE, Feature, all_differences
 from robolearn.errors import DatasetError, FeatureMismatch, SimulationError, TrainingError
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
@@ -327,12 +327,7 @@ def scores_of(trajectories: list[Trajectory]) -> dict[str, float]:
 
 
 def _require_alike(dataset: Dataset, features: Mapping[str, Feature]) -> None:
-    differences = [
-        difference
-        for name, feature in features.items()
-        for difference in feature.differences(name, dataset.context.features.get(name))
-    ]
-    if differences:
+    if differences := all_differences(features, dataset.context.features):
         raise FeatureMismatch(
             "the reward is to see what the demonstrations do not hold as the environment does: "
             + "; ".join(differences)

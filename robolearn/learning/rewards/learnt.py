@@ -23,7 +23,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from robolearn.episodes.episode import Episode
-from robolearn.episodes.features import Feature
+from robolearn.episodes.features import Feature, all_differences
 from robolearn.episodes.frames import Array, EpisodeContext
 from robolearn.errors import FeatureMismatch, TrainingError
 from robolearn.folders import commit
@@ -80,11 +80,7 @@ class LearntReward:
         Raises:
             FeatureMismatch: names what is missing or differs.
         """
-        differences = [
-            difference
-            for name, feature in self._features.items()
-            for difference in feature.differences(name, context.features.get(name))
-        ]
+        differences = all_differences(self._features, context.features)
         if context.action.shape != self._action.shape:
             differences.append(f"action is {context.action.shape}, not {self._action.shape}")
         if differences:
