@@ -125,8 +125,8 @@ class Finetune(Command):
         shares = time_shares(rows)
         if shares:
             self.console.say(
-                "time went into "
-                + ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+                f"of the time, {shares['physics']:.0%} saw physics and {shares['learning']:.0%} "
+                "learning"
             )
         result = {
             "run": self.to,

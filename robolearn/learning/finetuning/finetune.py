@@ -63,40 +63,46 @@ def finetune(
     _require_fit(policy, dataset, environments)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        practising = Practising(policy, dataset, environments, relevant, config)
-        checkpoint = run.newest_checkpoint()
-        practising.load_state_dict(checkpoint)
-        told = False
-        with run.metrics() as metrics:
-            metrics.go_on_from(practising.steps if checkpoint else -1)
-            try:
-                began = time.perf_counter()
-                if not practising.best.weights:
-                    with interrupt_held_back():
-                        figures = practising.try_average()
-                        began = _add_all(figures, began)
-                        metrics.log(0, figures)
-                while practising.steps < config.steps and not practising.gives_up:
-                    with interrupt_held_back():
-                        figures = practising.iterate()
-                        last = practising.steps >= config.steps
-                        if last or practising.iteration % config.validate_every == 0:
-                            figures |= practising.try_average()
-                            run.save_checkpoint(practising.steps, practising.state_dict())
-                            practising.save_reward(run.reward)
-                        began = _add_all(figures, began)
-                        metrics.log(practising.steps, _finite(figures))
-                    if not told and figures.get("practice/ended_early"):
-                        tell(_ENDED_EARLY)
-                        told = True
-                    progress(practising.steps, config.steps, _text(figures, practising.best.score))
-            except KeyboardInterrupt:
-                run.save_checkpoint(practising.steps, practising.state_dict())
-                practising.save_reward(run.reward)
-                raise
-        practising.average.load_state_dict(practising.best.weights)
-        run.save_policy(practising.average)
+        with Practising(policy, dataset, environments, relevant, config) as practising:
+            _practise(practising, run, config, progress, tell)
+            practising.average.load_state_dict(practising.best.weights)
+            run.save_policy(practising.average)
     return practising.average
+
+
+def _practise(
+    practising: Practising, run: Run, config: FinetuningConfig, progress: Progress, tell: Tell
+) -> None:
+    checkpoint = run.newest_checkpoint()
+    practising.load_state_dict(checkpoint)
+    told = False
+    with run.metrics() as metrics:
+        metrics.go_on_from(practising.steps if checkpoint else -1)
+        try:
+            began = time.perf_counter()
+            if not practising.best.weights:
+                with interrupt_held_back():
+                    figures = practising.try_average()
+                    began = _add_all(figures, began)
+                    metrics.log(0, figures)
+            while practising.steps < config.steps and not practising.gives_up:
+                with interrupt_held_back():
+                    figures = practising.iterate()
+                    last = practising.steps >= config.steps
+                    if last or practising.iteration % config.validate_every == 0:
+                        figures |= practising.try_average()
+                        run.save_checkpoint(practising.steps, practising.state_dict())
+                        practising.save_reward(run.reward)
+                    began = _add_all(figures, began)
+                    metrics.log(practising.steps, _finite(figures))
+                if not told and figures.get("practice/ended_early"):
+                    tell(_ENDED_EARLY)
+                    told = True
+                progress(practising.steps, config.steps, _text(figures, practising.best.score))
+        except KeyboardInterrupt:
+            run.save_checkpoint(practising.steps, practising.state_dict())
+            practising.save_reward(run.reward)
+            raise
 
 
 _ENDED_EARLY = (

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -18,7 +20,7 @@ from robolearn.errors import DatasetError, FeatureMismatch, SimulationError, Tra
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.demonstrations import add_demonstrations
-from robolearn.learning.finetuning.rollouts import Rollouts
+from robolearn.learning.finetuning.rollouts import Collected, Rollouts
 from robolearn.learning.finetuning.trajectories import Trajectories, Trajectory
 from robolearn.learning.rewards.features import SeenFeatures
 from robolearn.learning.rewards.learnt import Seen, save_reward
@@ -39,6 +41,10 @@ _HOPELESS = 3
 
 class Practising:
     """Rollouts → the reward learns → the policy learns, and the average of its weights is tried.
+
+    A policy that learns from what others did, too, is at its next rollouts while it learns from the
+    last: they are of the policy as it was before. Used in a ``with`` statement, what is under way
+    is broken off at its end.
 
     Args:
         policy: that begins; it is changed.
@@ -108,6 +114,8 @@ class Practising:
                 "once: give more, or --reward.discriminator.batch"
             )
         self._rollouts = Rollouts(environments, kept)
+        self._driver = copy.deepcopy(policy)
+        self._under_way: Future[Collected] | None = None
         self._broken_off = 0
         self._replay = trajectories()
         self.reward = make_reward(config.reward, self._seen, self.policy, config.update.discount)
@@ -120,24 +128,28 @@ class Practising:
         )
         self._windows = learning_windows(dataset, policy.schema, policy.config, "train")
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._rollouts.__exit__(*error)
+
     def iterate(self) -> dict[str, float]:
         """One iteration; gives figures to look at, by name.
 
         Raises:
             SimulationError: every episode breaks off, again and again.
         """
-        began, physics = time.perf_counter(), self._rollouts.physics
-        first = self._seeds + self.iteration * self._config.episodes
-        seeds = range(first, first + self._config.episodes)
-        done = self._rollouts.collect(
-            self.policy, lambda of: self.update.choose(of, self._generator), seeds
-        )
+        began = time.perf_counter()
+        under_way, self._under_way = self._under_way or self._set_off(), None
+        done, physics = under_way.result()
+        seconds = {"physics": physics, "rollouts": time.perf_counter() - began}
+        is_first = self.steps == 0
+        self.steps += sum(map(len, done))
         self.iteration += 1
-        self.lost_episodes += len(seeds) - len(done)
-        seconds = {
-            "physics": self._rollouts.physics - physics,
-            "rollouts": time.perf_counter() - began,
-        }
+        self.lost_episodes += self._config.episodes - len(done)
+        if self.update.learns_from_others and self.steps < self._config.steps:
+            self._under_way = self._set_off()
         self._broken_off = 0 if done else self._broken_off + 1
         if self._broken_off == _HOPELESS:
             raise SimulationError(
@@ -150,9 +162,8 @@ class Practising:
         for trajectory in done:
             new.add(trajectory)
             self._replay.add(trajectory)
-        if self.steps == 0:
+        if is_first:
             self._fit_seen(new)
-        self.steps += sum(map(len, done))
         figures = {f"practice/{name}": value for name, value in scores_of(done).items()}
         began = time.perf_counter()
         learnt = self.reward.update(self._demonstrations, self._replay, self._generator)
@@ -174,6 +185,20 @@ class Practising:
         self._follow()
         figures |= {f"seconds/{name}": value for name, value in seconds.items()}
         return figures | {"practice/lost_episodes": float(self.lost_episodes)}
+
+    def _set_off(self) -> Future[Collected]:
+        """Begin the next rollouts, by the policy as it is now."""
+        self._driver.load_state_dict(self.policy.state_dict())
+        return self._drive()
+
+    def _drive(self) -> Future[Collected]:
+        first = self._seeds + self.iteration * self._config.episodes
+        draws = torch.Generator().manual_seed(first)
+        return self._rollouts.begin(
+            self._driver,
+            lambda of: self.update.choose(of, draws),
+            range(first, first + self._config.episodes),
+        )
 
     def _fit_seen(self, first: Trajectories) -> None:
         """Scale what rewards see by demonstrations and first rollouts, as much of the one as of the
@@ -203,14 +228,14 @@ class Practising:
         """
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
-        began, physics = time.perf_counter(), self._rollouts.physics
+        began = time.perf_counter()
         draws = torch.Generator().manual_seed(self._config.seed)
         acts_by_mode = self.average.config.actions == "mode"
 
         def choose(of: PolicyDistribution) -> torch.Tensor:
             return of.mode() if acts_by_mode else of.sample(draws, low_noise=True)
 
-        tried = self._rollouts.collect(self.average, choose, seeds)
+        tried, physics = self._rollouts.begin(self.average, choose, seeds).result()
         seconds = time.perf_counter() - began
         figures = scores_of(tried)
         knows = "success" in figures
@@ -228,7 +253,7 @@ class Practising:
         return {
             **{f"valid/{name}": value for name, value in figures.items()},
             "seconds/trials": seconds,
-            "seconds/trials_physics": self._rollouts.physics - physics,
+            "seconds/trials_physics": physics,
             "valid/best": self.best.score,
             "valid/set_back": float(self.best.fallen * self._config.set_back),
         }
@@ -259,6 +284,7 @@ class Practising:
         parts = {
             "policy": self.policy.state_dict(),
             "average": self.average.state_dict(),
+            "driver": self._driver.state_dict(),
             "best": self.best.state_dict(),
             "seen": self._seen.state_dict(),
             "reward": self.reward.state_tensors(),
@@ -292,6 +318,7 @@ class Practising:
     def _load(self, state: Mapping[str, torch.Tensor]) -> None:
         self.policy.load_state_dict(_part(state, "policy"))
         self.average.load_state_dict(_part(state, "average"))
+        self._driver.load_state_dict(_part(state, "driver"))
         self.best.load_state_dict(_part(state, "best"))
         self._seen.load_state_dict(_part(state, "seen"))
         self.reward.load_state_tensors(_part(state, "reward"))
@@ -301,6 +328,8 @@ class Practising:
         self.update.rate = state["rate"].item()
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["dropout"])
+        if self.update.learns_from_others:
+            self._under_way = self._drive()
 
 
 def _acts_by(policy: Policy) -> ActionChoice:

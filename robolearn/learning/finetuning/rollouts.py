@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -19,44 +22,70 @@ type Choose = Callable[[PolicyDistribution], torch.Tensor]
 """From a policy's answer to the actions (N, 1, A) that are carried out."""
 
 
+class Collected(NamedTuple):
+    """What came of rollouts.
+
+    Attributes:
+        trajectories: of the episodes that were neither lost nor failed.
+        physics: seconds in which the environments were reset or stepped.
+    """
+
+    trajectories: list[Trajectory]
+    physics: float
+
+
 class Rollouts:
-    """Episodes of a policy, N at a time.
+    """Episodes of a policy, N at a time, in a thread of their own: while they wait for the
+    simulation, something else can be learnt from. Used in a ``with`` statement, what is under way
+    is broken off at its end.
 
     Args:
         environments: N, with the features of the policy.
         features: that are kept of each observation, by name.
-
-    Attributes:
-        physics: seconds in which the environments were reset or stepped, so far.
     """
 
     def __init__(self, environments: VectorEnvironment, features: Mapping[str, Feature]) -> None:
         self._environments = environments
         self._features = features
-        self.physics = 0.0
+        self._thread = ThreadPoolExecutor(1, "rollouts")
+        self._closing = threading.Event()
 
-    @torch.no_grad()
-    def collect(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
-        """One episode for each seed, up to the horizon, but for those that were lost or failed.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.set()
+        self._thread.shutdown(cancel_futures=True)
+
+    def begin(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> Future[Collected]:
+        """One episode for each seed, up to the horizon, after all that was begun before.
 
         Args:
-            policy: that drives; not in training mode.
+            policy: that drives; not in training mode, and not to change until it is done.
             choose: what it does.
             seeds: of the episodes.
         """
-        count = len(self._environments)
-        return [
-            trajectory
-            for first in range(0, len(seeds), count)
-            for trajectory in self._episodes(policy, choose, seeds[first : first + count])
-        ]
+        return self._thread.submit(self.collect, policy, choose, seeds)
 
-    def _episodes(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> list[Trajectory]:
+    @torch.no_grad()
+    def collect(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> Collected:
+        """As `begin`, and here."""
+        count = len(self._environments)
+        parts = [
+            self._episodes(policy, choose, seeds[first : first + count])
+            for first in range(0, len(seeds), count)
+        ]
+        return Collected(
+            [trajectory for part in parts for trajectory in part.trajectories],
+            sum(part.physics for part in parts),
+        )
+
+    def _episodes(self, policy: Policy, choose: Choose, seeds: Sequence[int]) -> Collected:
         environments = self._environments
         idle = len(environments) - len(seeds)
         began = time.perf_counter()
         environments.reset([*seeds, *[seeds[-1]] * idle])  # they do an episode twice
-        self.physics += time.perf_counter() - began
+        physics = time.perf_counter() - began
         observed = environments.observe()
         count, action = len(environments), environments.context.action
         memory = policy.config.memory
@@ -69,6 +98,8 @@ class Rollouts:
         returns, success = np.zeros(count), np.zeros(count, bool)
         terminated, broken = np.zeros(count, bool), np.zeros(count, bool)
         for step in range(environments.horizon):
+            if self._closing.is_set():
+                raise CancelledError
             age = torch.arange(memory.history, 0, -1) > step + 1
             past_age = torch.arange(memory.past_actions, 0, -1) > step
             distribution = policy.decide(
@@ -77,7 +108,7 @@ class Rollouts:
             asked.append(choose(distribution)[:, 0])
             began = time.perf_counter()
             sent.append(torch.from_numpy(environments.act(asked[-1].numpy())).float())
-            self.physics += time.perf_counter() - began
+            physics += time.perf_counter() - began
             observed = environments.observe()
             seen.append(self._kept(observed.values))
             going_on = steps > step
@@ -97,7 +128,7 @@ class Rollouts:
         knows_success = bool(observed.success_known.any())
         frames_of = {name: torch.stack([each[name] for each in seen], 1) for name in seen[0]}
         asked_of, sent_of = torch.stack(asked, 1), torch.stack(sent, 1)
-        return [
+        trajectories = [
             Trajectory(
                 {name: rows[index, : steps[index] + 1] for name, rows in frames_of.items()},
                 sent_of[index, : steps[index]],
@@ -109,6 +140,7 @@ class Rollouts:
             for index in range(len(seeds))
             if not broken[index]
         ]
+        return Collected(trajectories, physics)
 
     def _kept(self, values: Mapping[str, Array]) -> dict[str, torch.Tensor]:
         return {name: torch.from_numpy(values[name]) for name in self._features}

@@ -14,14 +14,14 @@ def time_shares(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Shares of the time as it passed, from the metrics of a practice.
 
     Returns:
-        ``physics``: the environments were stepped or reset, in practice and in trials; ``learning``
-        of reward and policy; ``rest``: decisions, checkpoints. Empty where no time was kept.
+        ``physics``: environments were stepped or reset, in practice and in trials; ``learning`` of
+        reward and policy. Off-policy, both go on at once, and their sum may be more than 1. Empty
+        where no time was kept.
     """
     whole = sum(row.get("seconds/all", 0.0) for row in rows)
     if whole <= 0:
         return {}
-    shares = {
+    return {
         part: sum(row.get(name, 0.0) for row in rows for name in names) / whole
         for part, names in _PARTS.items()
     }
-    return {**shares, "rest": 1 - sum(shares.values())}

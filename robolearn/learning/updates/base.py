@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 
@@ -22,7 +23,7 @@ class Practice:
     """What a policy is to learn from now.
 
     Attributes:
-        rollouts: of the policy as it is, none of them seen before.
+        rollouts: none of them seen before; of the policy as it is, unless it learns from others'.
         reward: as it now is.
         cloning: loss of the demonstrations.
         cloning_weight: of that loss.
@@ -43,8 +44,11 @@ class PolicyUpdate(ABC):
         policy: that is improved, in place.
 
     Attributes:
+        learns_from_others: what other policies did, such as it was a while ago, is as good.
         rate: share of the configured learning rate of the policy that is used.
     """
+
+    learns_from_others: ClassVar[bool] = False
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy

@@ -45,6 +45,8 @@ class OffPolicy(PolicyUpdate):
         config: of the method.
     """
 
+    learns_from_others = True
+
     def __init__(
         self,
         policy: Policy,

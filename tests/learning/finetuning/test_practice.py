@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from points import CONTEXT, POINT, Points, record, start
+from torch.nn.utils import parameters_to_vector
 
 from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACTICE_SEEDS
 from robolearn.episodes.features import Feature
@@ -15,7 +17,7 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.errors import DatasetError, FeatureMismatch, SimulationError
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
-from robolearn.learning.finetuning.trajectories import Trajectory
+from robolearn.learning.finetuning.rollouts import Collected, Rollouts
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
 from robolearn.learning.updates.config import (
     GradientConfig,
@@ -182,12 +184,72 @@ def test_practice_and_trials_have_seeds_of_their_own(untrained, points_dataset: 
     practice = Practising(untrained(), open_dataset(points_dataset), environments, (), config)
     practice.iterate()
     practice.iterate()
-    first = FIRST_PRACTICE_SEED + 3 * PRACTICE_SEEDS
-    assert environments.seeds == list(range(first, first + 16))
-    assert first + PRACTICE_SEEDS < 2**32
-    environments.seeds.clear()
     practice.try_average()
-    assert environments.seeds == list(range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 16))
+    first = FIRST_PRACTICE_SEED + 3 * PRACTICE_SEEDS
+    practised = range(first, first + 24)  # those of the third are begun while the second learns
+    tried = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + 16)
+    assert environments.seeds == [*practised, *tried]
+    assert first + PRACTICE_SEEDS < 2**32
+
+
+@pytest.mark.parametrize("method", ["ppo", "off-policy"])
+def test_who_drives_is_the_policy_as_it_is_or_off_policy_as_it_was(
+    method: str, untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = dataclasses.replace(CONFIG, update=dataclasses.replace(UPDATE, method=method))
+    drove: list[torch.Tensor] = []
+    collect = Rollouts.collect
+
+    def spied(of: Rollouts, policy: Policy, *arguments: Any) -> Collected:
+        drove.append(parameters_to_vector(policy.parameters()).detach().clone())
+        return collect(of, policy, *arguments)
+
+    monkeypatch.setattr(Rollouts, "collect", spied)
+    with practising(untrained(), points_dataset, config) as practice:
+        before = []
+        for _ in range(5):
+            before.append(parameters_to_vector(practice.policy.parameters()).detach().clone())
+            practice.iterate()
+    assert not torch.equal(before[3], before[4])
+    expected = before if method == "ppo" else [before[0], *before]
+    for weights, of in zip(drove, expected, strict=False):
+        assert torch.equal(weights, of)
+
+
+def test_what_is_under_way_is_broken_off_at_the_end(
+    untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acted, act = 0, Points.act
+
+    def slow(of: Points, actions: np.ndarray) -> np.ndarray:
+        nonlocal acted
+        acted += 1
+        if acted > 12:  # of the rollouts that are begun while the first are learnt from
+            time.sleep(0.2)
+        return act(of, actions)
+
+    monkeypatch.setattr(Points, "act", slow)
+    with practising(untrained(), points_dataset) as practice:
+        practice.iterate()
+    done = acted
+    assert done < 24
+    time.sleep(0.5)
+    assert acted == done
+
+
+def test_a_failure_of_what_is_under_way_is_told_when_it_is_needed(
+    untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    practice = practising(untrained(), points_dataset)
+    practice.iterate()
+
+    def fail(of: Points, seeds: object, which: object = None) -> None:
+        raise SimulationError("no simulator")
+
+    monkeypatch.setattr(Points, "reset", fail)
+    practice.iterate()
+    with pytest.raises(SimulationError, match="no simulator"):
+        practice.iterate()
 
 
 def test_an_episode_that_broke_off_is_not_learnt_from(untrained, points_dataset: Path) -> None:
@@ -271,12 +333,13 @@ def test_a_lost_episode_of_a_trial_is_as_bad_as_the_worst(
     practice = practising(untrained(), points_dataset, lost=2)
     collect = practice._rollouts.collect
 
-    def without_success(*arguments: Any) -> list[Trajectory]:
-        found = collect(*arguments)
-        return [
+    def without_success(*arguments: Any) -> Collected:
+        found, physics = collect(*arguments)
+        unknown = [
             dataclasses.replace(of, success=None, task_return=-100.0 - place)
             for place, of in enumerate(found)
         ]
+        return Collected(unknown, physics)
 
     monkeypatch.setattr(practice._rollouts, "collect", without_success)
     practice.try_average()
@@ -288,7 +351,7 @@ def test_practice_ends_where_every_episode_breaks_off(
     untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     practice = practising(untrained(), points_dataset)
-    monkeypatch.setattr(practice._rollouts, "collect", lambda *arguments: [])
+    monkeypatch.setattr(practice._rollouts, "collect", lambda *arguments: Collected([], 0.0))
     for _ in range(2):
         assert practice.iterate() == {"practice/lost_episodes": practice.lost_episodes}
     with pytest.raises(SimulationError, match="every episode of 3 iterations broke off"):

@@ -20,7 +20,7 @@ def test_shares_are_of_all_that_passed() -> None:
             "seconds/all": 5,
         },
     ]
-    assert time_shares(rows) == pytest.approx({"physics": 0.5, "learning": 0.2, "rest": 0.3})
+    assert time_shares(rows) == pytest.approx({"physics": 0.5, "learning": 0.2})
     assert time_shares([{"step": 0}]) == {}
 
 
