@@ -35,12 +35,12 @@ class OffPolicyConfig:
             action's own units.
     """
 
-    updates: Positive = 0.5
+    updates: Positive = 0.25
     actor_every: Count = 2
-    batch: Annotated[int, Field(ge=2, multiple_of=2)] = 128
+    batch: Annotated[int, Field(ge=2, multiple_of=2)] = 256
     hidden: Count = 128
-    critic_rate: Rate = 7e-4
-    actor_rate: Rate = 2e-4
+    critic_rate: Rate = 1e-3
+    actor_rate: Rate = 3e-4
     follow: Share = 0.05
     exploration: NotNegative = 0.06
 
