@@ -13,8 +13,9 @@ Sides, each in a process of its own, in turn:
 Each does four iterations and a trial of 20 episodes, which is half of what lies between two trials
 of 40, after one iteration that is not counted. Counted is the processor's time, of the process
 that learns by part and of the worker that simulates, which other programs on a shared machine
-disturb less; and the time as it passes, of which physics is to be half or more. Starting up and
-compiling are in neither. Writes benchmarks/results/practice_speed.json and practice_speed.png.
+disturb less; and the time as it passes, of which physics is to be half or more (today both go on at
+once, so that shares may come to more than the whole). Starting up and compiling are in neither.
+Writes benchmarks/results/practice_speed.json and practice_speed.png.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -55,26 +57,30 @@ PARTS = {
 
 
 class Watch:
-    """Adds up the time of methods, as the processor's and as it passes, calls inside calls once."""
+    """Adds up the time of methods, as the processor's and as it passes, calls inside calls of the
+    same thread once.
+    """
 
     def __init__(self) -> None:
         self.processor: dict[str, float] = {}
         self.passed: dict[str, float] = {}
         self.calls: dict[str, int] = {}
-        self._inside = [0.0, 0.0]
+        self._threads = threading.local()
 
     def over(self, owner: Any, method: str, part: str) -> None:
         call: Callable[..., Any] = getattr(owner, method)
 
         def timed(*arguments: Any, **named: Any) -> Any:
-            outside, self._inside = self._inside, [0.0, 0.0]
-            began = time.process_time(), time.perf_counter()
+            outside = getattr(self._threads, "inside", (0.0, 0.0))
+            self._threads.inside = 0.0, 0.0
+            began = time.thread_time(), time.perf_counter()
             try:
                 return call(*arguments, **named)
             finally:
-                used, passed = time.process_time() - began[0], time.perf_counter() - began[1]
-                self._add(part, used - self._inside[0], passed - self._inside[1])
-                self._inside = [outside[0] + used, outside[1] + passed]
+                used, passed = time.thread_time() - began[0], time.perf_counter() - began[1]
+                inside = self._threads.inside
+                self._add(part, used - inside[0], passed - inside[1])
+                self._threads.inside = outside[0] + used, outside[1] + passed
 
         setattr(owner, method, timed)
 
