@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -18,11 +18,21 @@ from robolearn.cli.console import Console
 from robolearn.errors import ConfigurationError
 from robolearn.shelf import validate
 
+if TYPE_CHECKING:
+    from robolearn.learning.run import Run
+
 _HELP_TEXT_INDENT = " " * 8
 
 
 class Stopped(KeyboardInterrupt):
     """The user pressed Ctrl-C; the message says what is kept and how to go on."""
+
+    @classmethod
+    def with_kept(cls, run: Run) -> Stopped:
+        """In the middle of a run."""
+        if not run.has_checkpoint:
+            return cls("nothing was done yet, and nothing is kept")
+        return cls(f"what was done is kept in {run.path}; the same command with --resume goes on")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -72,14 +72,15 @@ class Finetune(Command):
         from robolearn.environments.task import SimTask
         from robolearn.episodes.formats import open_dataset
         from robolearn.learning.evaluation import with_cameras_seen
-        from robolearn.learning.finetuning.finetune import finetune
-        from robolearn.learning.finetuning.time_shares import time_shares
+        from robolearn.learning.finetuning.account import Kept, time_shares
+        from robolearn.learning.finetuning.finetune import finetune, require_practicable
         from robolearn.learning.freed_memory import keep_freed_memory
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
 
         keep_freed_memory()
         dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
+        require_practicable(policy, dataset)
         task = with_cameras_seen(load_target(self.on), policy.schema)
         relevant = task.observation.relevant if isinstance(task, SimTask) else ()
         command = ["finetune", str(self.run_folder), "--on", self.on, "--demos"]
@@ -90,10 +91,12 @@ class Finetune(Command):
             resume=self.resume,
             wandb_project=self.wandb,
             command=command,
+            begun_from=f"{self.run_folder.resolve()} on {self.on}",
         ) as run:
             if run.policy.is_dir():
                 self.console.say(f"{self.to} is finished already")
             else:
+                self.console.say("starting simulators; then the policy is tried as it is")
                 try:
                     with (
                         self._environments(task) as environments,
@@ -110,18 +113,13 @@ class Finetune(Command):
                             self.console.say,
                         )
                 except KeyboardInterrupt:
-                    raise Stopped(
-                        f"what was done is kept in {self.to}; "
-                        "the same command with --resume goes on"
-                    ) from None
+                    raise Stopped.with_kept(run) from None
             rows = run.read_metrics()
             path = report(run)
-        tried = [row for row in rows if "valid/best" in row]
-        first, best = tried[0]["valid/best"], tried[-1]["valid/best"]
-        self.console.say(
-            f"policy in {run.policy} (in trials {first:.3g} at first, {best:.3g} at best); "
-            f"report in {path}"
-        )
+        kept = Kept.of(rows)
+        if kept is not None:
+            self.console.say(str(kept))
+        self.console.say(f"policy in {run.policy}; report in {path}")
         shares = time_shares(rows)
         if shares:
             self.console.say(
@@ -132,7 +130,8 @@ class Finetune(Command):
             "run": self.to,
             "policy": run.policy,
             "report": path,
-            "metrics": rows[-1],
+            "metrics": rows[-1] if rows else {},
+            "kept_from_step": kept.step if kept else None,
             "time_shares": shares,
         }
         self.console.result(result)

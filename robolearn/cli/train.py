@@ -72,9 +72,7 @@ class Train(Command):
                 with self.console.progress("training") as progress:
                     clone(dataset, run, self.cloning, progress, trial)
             except KeyboardInterrupt:
-                raise Stopped(
-                    f"a checkpoint is in {self.to}; the same command with --resume goes on"
-                ) from None
+                raise Stopped.with_kept(run) from None
             rows = [row for row in run.read_metrics() if "train/total" in row]
             last = rows[-1] if rows else {}  # they may have been removed since
             path = report(run)

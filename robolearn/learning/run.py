@@ -83,6 +83,7 @@ class Run:
         resume: bool,
         wandb_project: str | None = None,
         command: Sequence[str] = ("train",),
+        begun_from: str = "",
     ) -> Iterator[Run]:
         """Make a run folder, or open one to go on, and keep others from writing to it meanwhile.
 
@@ -94,27 +95,30 @@ class Run:
             wandb_project: as above.
             command: what is done, as one would write it after ``robolearn``, without the config;
                 written down.
+            begun_from: what it begins from beside the dataset, in words; written down.
 
         Raises:
             FolderInUse: the folder holds something already, or another process is at work in it.
-            TrainingError: it is to be resumed with another config, whose keys are named, or on
-                another dataset.
+            TrainingError: it is to be resumed with another config, whose keys are named, on
+                another dataset or from something else, or there is nothing to resume.
         """
         run = cls(path, wandb_project)
         if run.config.is_file() and not resume:
             raise FolderInUse(
                 f"the folder {path} is in use: add --resume to go on with it, or name another"
             )
+        if resume and not run.config.is_file():
+            raise TrainingError(f"there is no run in {path} to go on with: leave out --resume")
         with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
-                run._require_same(config, dataset)
+                run._require_same(config, _TrainedOn.of(dataset, begun_from))
                 yield run
                 return
-            write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset))))
+            write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset, begun_from))))
             run._write_config(config, [*command, str(dataset.path)])
             try:
                 yield run
-            except Exception:
+            except (Exception, KeyboardInterrupt):
                 run._remove_if_not_begun()
                 raise
 
@@ -138,11 +142,11 @@ class Run:
             f" --to RUN\n\n{text}",
         )
 
-    def _require_same(self, config: DataclassInstance, dataset: Dataset) -> None:
+    def _require_same(self, config: DataclassInstance, given: _TrainedOn) -> None:
         trained_on = self._trained_on()
-        if trained_on != _TrainedOn.of(dataset):
+        if trained_on != given:
             raise TrainingError(
-                f"{self.path} was begun with {trained_on.episodes} episodes of {trained_on.path}; "
+                f"{self.path} was begun with {trained_on}, not with {given}; "
                 "resume it with the same, or train into another folder"
             )
         before, now = (
@@ -316,14 +320,19 @@ def _read_json_lines(path: Path) -> list[dict[str, float]]:
 
 @dataclass(frozen=True)
 class _TrainedOn:
-    """What identifies the dataset of a run."""
+    """What identifies what a run learns from."""
 
     path: str
     episodes: int
+    begun_from: str = ""
 
     @classmethod
-    def of(cls, dataset: Dataset) -> _TrainedOn:
-        return cls(str(dataset.path.resolve()), len(dataset))
+    def of(cls, dataset: Dataset, begun_from: str) -> _TrainedOn:
+        return cls(str(dataset.path.resolve()), len(dataset), begun_from)
+
+    def __str__(self) -> str:
+        begun = f", from {self.begun_from}" if self.begun_from else ""
+        return f"{self.episodes} episodes of {self.path}{begun}"
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

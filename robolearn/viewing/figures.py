@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from robolearn.episodes.frames import Array
 from robolearn.learning.success import wilson_interval
 from robolearn.viewing.palette import FAILURE, SUCCESS, UNKNOWN, Color
 from robolearn.viewing.summary import EpisodeSummary
@@ -76,6 +77,84 @@ def loss_curves(metrics: Sequence[Mapping[str, float]], part: str, label: str) -
 
 
 _SIDES = {"train": "training", "valid": "validation"}
+
+
+def practice_curves(metrics: Sequence[Mapping[str, float]], measure: str, label: str) -> str:
+    """What the policy comes to in practice and in trials, over the control steps of practice.
+
+    Args:
+        metrics: rows with ``step``, ``practice/<measure>``, and in some ``valid/<measure>``, with
+            ``valid/kept`` 1 where it was the best trial so far.
+        measure: ``success``, shares of episodes, or ``return``.
+        label: what it is, in words.
+    """
+    percent = measure == "success"
+    factor = 100 if percent else 1
+    with _figure(f"practice {measure}") as figure:
+        axes = figure.subplots()
+        steps, practised = _column(metrics, f"practice/{measure}")
+        window = min(_SMOOTHED_OVER, max(len(steps), 1))
+        smooth = practised
+        if len(steps):
+            smooth = np.convolve(practised, np.full(window, 1 / window), "valid")
+        axes.plot(
+            steps[len(steps) - len(smooth) :],
+            factor * smooth,
+            color=_hex(UNKNOWN),
+            label=f"practice, mean of {window} iterations",
+        )
+        steps, tried = _column(metrics, f"valid/{measure}")
+        axes.plot(steps, factor * tried, color=_hex(_BLUE), marker=".", label="trials")
+        kept = [row for row in metrics if row.get("valid/kept")]
+        if kept:
+            axes.plot(
+                kept[-1]["step"],
+                factor * kept[-1][f"valid/{measure}"],
+                color=_hex(SUCCESS),
+                marker="o",
+                linestyle="none",
+                label="kept",
+            )
+        if percent:
+            axes.set_ylim(-4, 104)
+        axes.set_xlabel("control steps of practice")
+        axes.set_ylabel("success, %" if percent else "return")
+        axes.legend()
+        return _svg(figure, label)
+
+
+_SMOOTHED_OVER = 8
+
+
+def accuracy_curves(metrics: Sequence[Mapping[str, float]], label: str) -> str:
+    """How often the discriminator is right, over the control steps of practice.
+
+    Args:
+        metrics: rows with ``step``, ``reward/accuracy`` and ``reward/held_out_accuracy``.
+        label: what it is, in words.
+    """
+    with _figure("discriminator") as figure:
+        axes = figure.subplots()
+        for name, side, color in (
+            ("reward/accuracy", "what it learns from", UNKNOWN),
+            ("reward/held_out_accuracy", "held-out demonstrations", _BLUE),
+        ):
+            steps, accuracy = _column(metrics, name)
+            if len(steps):
+                axes.plot(steps, 100 * accuracy, color=_hex(color), label=side)
+        axes.axhline(50, color=_INK, linewidth=0.8, linestyle=":")
+        axes.set_ylim(-4, 104)
+        axes.set_xlabel("control steps of practice")
+        axes.set_ylabel("right, %")
+        axes.legend()
+        return _svg(figure, label)
+
+
+def _column(metrics: Sequence[Mapping[str, float]], name: str) -> tuple[Array, Array]:
+    """(N,) steps and values, where there is one."""
+    points = [(row["step"], row[name]) for row in metrics if name in row]
+    steps, values = np.array(points, float).reshape(-1, 2).T
+    return steps, values
 
 
 def success_so_far(successes: Sequence[bool], label: str) -> str:

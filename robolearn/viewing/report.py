@@ -20,6 +20,7 @@ from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.episode import Episode
 from robolearn.episodes.features import Feature
 from robolearn.errors import MissingDependency, SimulationError, TrainingError
+from robolearn.learning.finetuning.account import Kept
 from robolearn.learning.run import Run
 from robolearn.learning.success import Evaluation
 from robolearn.viewing import figures
@@ -107,8 +108,13 @@ def write_report(
             name=run.path.resolve().name,
             task=context.task if context else "",
             evaluation=_headline(evaluation),
+            practised=str(Kept.of(run.read_metrics()) or ""),
             strips=_strips(demonstrations, shown, trials, tried),
-            plots=[*_success_plots(evaluation, shown, tried, period), *_loss_plots(run)],
+            plots=[
+                *_success_plots(evaluation, shown, tried, period),
+                *_practice_plots(run),
+                *_loss_plots(run),
+            ],
             tables=[
                 table
                 for table in (
@@ -285,6 +291,29 @@ def _loss_plots(run: Run) -> list[Plot]:
         end = "" if last is None else f" At the end: {last:.3g} nats."
         svg = figures.loss_curves(metrics, part, f"{_LOSSES[part]} over training. {caption}{end}")
         plots.append(Plot(_LOSSES[part], Markup(svg), caption))
+    return plots
+
+
+def _practice_plots(run: Run) -> list[Plot]:
+    metrics = run.read_metrics()
+    kept = Kept.of(metrics)
+    if kept is None:
+        return []
+    told = str(kept)
+    caption = (
+        f"{told[0].upper()}{told[1:]}. Practice explores; trials are of the average of the "
+        "weights, on seeds of their own."
+    )
+    svg = figures.practice_curves(metrics, kept.measure, f"Over practice: {caption}")
+    plots = [Plot("Practice", Markup(svg), caption)]
+    if any("reward/accuracy" in row for row in metrics):
+        caption = (
+            "How often the discriminator tells demonstrations from what the policy does. At 50 % "
+            "they are alike to it; held-out demonstrations that it calls the policy's show that it "
+            "has learnt the others by heart."
+        )
+        svg = figures.accuracy_curves(metrics, caption)
+        plots.append(Plot("The learnt reward", Markup(svg), caption))
     return plots
 
 

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from robolearn.control.simulation import record_episodes
 from robolearn.environments.targets import load_target
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
+from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy
 
@@ -78,6 +80,11 @@ def test_a_policy_practises_and_the_time_is_told(
     result = json.loads(told.out)
     assert Path(result["policy"]).is_dir()
     assert Path(result["report"]).is_file()
+    assert re.search(r"before practice: (return|success) \S+ in this trial", told.err)
+    assert "20 steps are all warm-up" in told.err
+    # In the warm-up the policy stays as it is; of equals the newest is kept.
+    assert result["kept_from_step"] == result["metrics"]["step"]
+    assert f"after {result['kept_from_step']} steps is kept" in told.err
     shares = result["time_shares"]
     assert set(shares) == {"physics", "learning"}
     assert all(0 < share < 1 for share in shares.values())
@@ -110,6 +117,55 @@ def test_interrupted_it_goes_on_with_resume(
     capsys.readouterr()
     assert finetune("--steps", "100", "--resume") == 0
     assert "finished already" in capsys.readouterr().out
+
+
+def test_a_run_goes_on_from_what_it_was_begun_with(
+    finetune: Finetune,
+    clone: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert finetune("--resume") == 2
+    assert "no run in" in capsys.readouterr().err
+    with monkeypatch.context() as pressed:
+        pressed.setattr(Console, "progress", ctrl_c_at_the_second_report)
+        assert finetune("--steps", "100") == 130
+    capsys.readouterr()
+    other = shutil.copytree(clone, tmp_path / "other")
+    assert finetune("--steps", "100", "--resume", policy=other) == 2
+    assert f"from {clone} on sim:cartpole, not with" in capsys.readouterr().err
+
+
+def test_interrupted_before_anything_was_done_it_leaves_nothing(
+    finetune: Finetune,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def press(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Practising, "try_average", press)
+    assert finetune() == 130
+    assert "nothing is kept" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_who_cannot_practise_is_refused_before_simulators_start(
+    finetune: Finetune,
+    demos: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chunks = tmp_path / "chunks"
+    train = ["train", str(demos), "--to", str(chunks), "--steps", "1", "--policy.horizon", "4"]
+    assert run(train) == 0
+    monkeypatch.setattr("robolearn.environments.targets.load_target", None)
+    assert finetune(policy=chunks) == 2
+    assert "train one with --policy.horizon 1" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @contextlib.contextmanager

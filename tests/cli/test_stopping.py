@@ -139,7 +139,7 @@ def test_ctrl_c_while_training(tmp_path: Path, lift_demonstrations: Path) -> Non
             (run / "metrics.jsonl").is_file() and (run / "metrics.jsonl").stat().st_size > 0
         ),
     )
-    assert line.startswith("robolearn: stopped: a checkpoint is in")
+    assert line.startswith("robolearn: stopped: what was done is kept in")
     assert "--resume" in line
     assert list((run / "checkpoints").glob("step_*/state.safetensors"))
     assert not (run / "policy").exists()

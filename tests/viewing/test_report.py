@@ -233,3 +233,49 @@ def test_the_same_run_gives_the_same_page(run, make_dataset, plain):
     shutil.copytree(demonstrations.path, demonstrations.path.with_name("copy"))
     again = open_dataset(demonstrations.path.with_name("copy"))
     assert write_report(run, again).read_bytes() == first
+
+
+def make_practice(folder, measure):
+    run = Run(folder / "practised")
+    run.path.mkdir()
+    rows = [{"step": 0, f"valid/{measure}": 0.4, "valid/best": 0.4, "valid/kept": 1.0}]
+    for number in range(1, 13):
+        row = {"step": 640 * number, f"practice/{measure}": number / 20, "reward/accuracy": 0.75}
+        if number == 8:
+            row |= {f"valid/{measure}": 0.9, "valid/best": 0.9, "valid/kept": 1.0}
+        rows.append(row)
+    rows[-1] |= {f"valid/{measure}": 0.8, "valid/best": 0.9, "valid/kept": 0.0}
+    (run.path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return run
+
+
+def test_a_practice_is_drawn_and_what_was_kept_is_told(tmp_path):
+    page = Page(write_report(make_practice(tmp_path, "success")).read_text(encoding="utf-8"))
+    assert {"Practice", "The learnt reward"} <= set(page.headings)
+    kept = "the average after 5120 steps is kept: success 90% in its trial, 40% before practice"
+    assert f"In practice, {kept}." in page.source
+    drawn = page.source[page.source.index('aria-label="Over practice') :].split("</svg>")[0]
+    lines = re.findall(r'<path d="(M [^"]*L[^"]*)" clip-path', drawn)
+    by_count = {
+        line.count("L") + 1: [float(y) for y in re.findall(r"[ML] \S+ (\S+)", line)]
+        for line in lines
+    }
+    trials, practised = by_count[3], by_count[5]  # 12 iterations, 8 at a time
+    # SVG counts downwards. Trials are 40, 90, 80 %; practice means begin with 1 … 8 of 20.
+    scale = (trials[0] - trials[1]) / 50
+    assert trials[0] - trials[2] == pytest.approx(40 * scale, rel=1e-3)
+    assert trials[0] - practised[0] == pytest.approx((22.5 - 40) * scale, rel=1e-2)
+
+
+def test_a_practice_where_success_is_not_known_shows_returns(tmp_path):
+    page = Page(write_report(make_practice(tmp_path, "return")).read_text(encoding="utf-8"))
+    assert "return 0.9 in its trial, 0.4 before practice" in page.source
+
+
+def test_a_practice_that_was_only_begun(tmp_path):
+    run = make_practice(tmp_path, "success")
+    first = (run.path / "metrics.jsonl").read_text().splitlines()[0]
+    (run.path / "metrics.jsonl").write_text(f"{first}\n")
+    page = Page(write_report(run).read_text(encoding="utf-8"))
+    assert "no trial was better" in page.source
+    assert "The learnt reward" not in page.headings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 
@@ -46,7 +46,7 @@ def finetune(
         run: where everything is kept.
         config: how.
         progress: called after each iteration.
-        tell: called with what a person should know, once.
+        tell: called with what a person should know, once for each.
 
     Returns:
         The average of the weights that did best in its trial, on seeds of their own.
@@ -60,7 +60,15 @@ def finetune(
     """
     if run.policy.is_dir():
         return load_policy(run.policy)
-    _require_fit(policy, dataset, environments)
+    require_practicable(policy, dataset)
+    policy.schema.require_fit(environments.context, "the environment")
+    warmup = config.warmup * config.episodes * environments.horizon
+    if warmup >= config.steps:
+        tell(
+            f"warning: the policy stays as it is, for {config.steps} steps are all warm-up: "
+            f"{config.warmup} iterations of {config.episodes} episodes of {environments.horizon} "
+            f"steps are {warmup}; give more --steps or less --warmup"
+        )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         with Practising(policy, dataset, environments, relevant, config) as practising:
@@ -85,6 +93,7 @@ def _practise(
                     figures = practising.try_average()
                     began = _add_all(figures, began)
                     metrics.log(0, figures)
+                tell(f"before practice: {_text(figures, practising.best.score)}")
             while practising.steps < config.steps and not practising.gives_up:
                 with interrupt_held_back():
                     figures = practising.iterate()
@@ -98,10 +107,12 @@ def _practise(
                 if not told and figures.get("practice/ended_early"):
                     tell(_ENDED_EARLY)
                     told = True
-                progress(practising.steps, config.steps, _text(figures, practising.best.score))
+                done = min(practising.steps, config.steps)  # episodes are done to their end
+                progress(done, config.steps, _text(figures, practising.best.score))
         except KeyboardInterrupt:
-            run.save_checkpoint(practising.steps, practising.state_dict())
-            practising.save_reward(run.reward)
+            if practising.best.weights:
+                run.save_checkpoint(practising.steps, practising.state_dict())
+                practising.save_reward(run.reward)
             raise
 
 
@@ -111,8 +122,13 @@ _ENDED_EARLY = (
 )
 
 
-def _require_fit(policy: Policy, dataset: Dataset, environments: VectorEnvironment) -> None:
-    policy.schema.require_fit(environments.context, "the environment")
+def require_practicable(policy: Policy, dataset: Dataset) -> None:
+    """Raise unless this policy can practise with these demonstrations.
+
+    Raises:
+        FeatureMismatch: they do not fit each other.
+        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density.
+    """
     policy.schema.require_fit(dataset.context, "the demonstrations")
     if TASK_INDEX in policy.schema.inputs:
         raise ConfigurationError(
@@ -143,6 +159,12 @@ def _finite(figures: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
-def _text(figures: dict[str, float], best: float) -> str:
-    done = figures.get("practice/success", figures.get("practice/return", 0.0))
-    return f"{done:.3g} in practice, {best:.3g} at best in trials"
+def _text(figures: Mapping[str, float], best: float) -> str:
+    knows_success = any(name.endswith("/success") for name in figures)
+    of, form = ("success", ".0%") if knows_success else ("return", ".3g")
+    parts = [
+        f"{figures[f'{side}/{of}']:{form}} in {where}"
+        for side, where in (("practice", "practice"), ("valid", "this trial"))
+        if f"{side}/{of}" in figures
+    ]
+    return f"{of} {', '.join([*parts, f'{best:{form}} in the best trial'])}"

@@ -243,6 +243,7 @@ class Practising:
         if not tried:
             raise SimulationError("every episode of a trial broke off")
         worst = 0.0 if knows else min(scores)
+        before = self.best.weights
         fell_back = self.best.see(self.average, scores + [worst] * (count - len(tried)))
         if fell_back and self._config.set_back:
             self.average.load_state_dict(self.best.weights)
@@ -255,6 +256,7 @@ class Practising:
             "seconds/trials": seconds,
             "seconds/trials_physics": physics,
             "valid/best": self.best.score,
+            "valid/kept": float(self.best.weights is not before),
             "valid/set_back": float(self.best.fallen * self._config.set_back),
         }
 
