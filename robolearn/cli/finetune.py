@@ -39,9 +39,11 @@ class Finetune(Command):
         config: a TOML file with the options below, such as the config.toml of another run; what the
             command line names goes before it.
         resume: go on with the practice that the run folder holds.
-        wandb: project of Weights & Biases that figures go to, beside the run folder.
+        wandb: project of Weights & Biases that figures go to, beside the run folder. Needs
+            robolearn[wandb].
         processes: simulators at once.
-        ray: simulators on the machines of the Ray cluster that is running, instead of this one.
+        ray: simulators on the machines of the Ray cluster that is running, or where none is, as
+            Ray's workers on this one. Needs robolearn[cluster].
         finetuning: how to practise.
     """
 

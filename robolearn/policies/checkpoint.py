@@ -71,7 +71,9 @@ def load_policy(folder: Path) -> Policy:
         folder = folder / "policy"
     path = folder / _CONFIG
     if not path.is_file():
-        raise PolicyError(f"there is no policy in {folder}: {_CONFIG} is missing")
+        begun = (folder / "config.toml").is_file()
+        hint = "; its training is not finished: go on with --resume" if begun else ""
+        raise PolicyError(f"there is no policy in {folder}: {_CONFIG} is missing{hint}")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]

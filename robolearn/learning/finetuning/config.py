@@ -23,21 +23,22 @@ class FinetuningConfig:
         reward: what is learnt from demonstrations.
         update: how the policy is improved.
         steps: control steps of practice in all.
-        episodes: of an iteration: rollouts, then the reward, then the policy.
-        warmup: iterations in which only reward and values learn.
+        episodes: of an iteration: rollouts, then the reward learns, then the policy. Eight episodes
+            of 80 control steps make an iteration of 640.
+        warmup: iterations at the beginning in which only reward and values learn.
         cloning: weight of the cloning loss at the beginning.
-        cloning_at_end: and after ``cloning_steps``; in between it changes evenly.
-        cloning_steps: control steps.
-        cloning_batch: demonstrated windows in a step.
+        cloning_at_end: weight of the cloning loss later on; it goes there evenly.
+        cloning_steps: control steps after which it is there.
+        cloning_batch: demonstrated windows in a step of the cloning loss.
         averaging: the t-th iteration's weights count as t to this power in their average, which is
             what is tried and kept (Shamir & Zhang 2013, section 4: polynomial decay). Policy and
             reward go round each other, as in GANs, and their middle is steadier than both.
-        validate_every: iterations between two trials of the average, on seeds of their own.
-        validation_episodes: of each trial.
-        set_back: after a trial, practice goes on from the average that was tried; where that did
-            worse than the best one, it is set back to that, and learns half as fast from then on if
-            that one was better than the first. From scratch, where ups and downs belong to
-            learning, it should not.
+        validate_every: iterations between two trials of the average, on seeds of their own; each
+            makes a checkpoint.
+        validation_episodes: episodes of each trial.
+        set_back: whether practice goes on, after each trial, from the average that was tried, or
+            where that fell behind the best one, from that, half as fast from then on; not from
+            scratch, where ups and downs belong to learning.
         patience: times that the policy may be set back before the practice ends.
         seed: of all that is random.
     """

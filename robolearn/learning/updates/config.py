@@ -107,12 +107,13 @@ class UpdateConfig:
     """How the policy is improved.
 
     Attributes:
-        method: which; of the tables below, its own is used.
+        method: which; it takes its options from the table of its name, ``actor-critic`` and
+            ``reinforce`` from ``gradient``, and leaves the others alone.
         discount: γ.
-        trace: λ of the advantages of ``trpo``, ``ppo`` and ``actor-critic``.
+        trace: λ of the advantages (GAE) of ``trpo``, ``ppo`` and ``actor-critic``.
         entropy: worth of a nat of entropy, in the reward's units, for all but ``off-policy``.
-        value_rate: learning rate of the value function, for those.
-        value_passes: over the rollouts, for each update of the value function.
+        value_rate: learning rate of the value function, for all but ``off-policy``.
+        value_passes: passes over the rollouts for each update of the value function, likewise.
         off_policy: replays everything that was ever tried, and needs the fewest control steps.
         trpo: the largest step within a limit.
         ppo: several passes over the same rollouts.
