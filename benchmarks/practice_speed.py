@@ -33,6 +33,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,8 @@ def practise(side: str, clone: Path) -> dict[str, Any]:
         watch.over(practising.update, "improve", "drawing")
         for _ in range(WARM):
             practising.iterate()
+        if side != "before":  # else it would be counted in part
+            wait([practising._under_way])
         watch.begin()
         steps, began, simulated = practising.steps, time.perf_counter(), _workers_time()
         for _ in range(COUNTED):

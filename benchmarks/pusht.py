@@ -288,7 +288,7 @@ def outcome(
     setting: Setting, dataset: Dataset, folder: Path, first_seed: int, episodes: int, processes: int
 ) -> dict[str, object]:
     """Train and try one policy, or as much of that as is not done yet."""
-    with Run.train(folder, setting.config, dataset, resume=True) as run:
+    with Run.train(folder, setting.config, dataset, resume=Run(folder).config.is_file()) as run:
         watch = folder / "seconds.json"
         clone(dataset, run, setting.config, Stopwatch(watch))
         seeds = tuple(range(first_seed, first_seed + episodes))

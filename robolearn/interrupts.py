@@ -8,10 +8,14 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
+_HELD_BACK = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
 
 @contextlib.contextmanager
 def interrupt_held_back() -> Iterator[None]:
-    """Let a Ctrl-C or SIGTERM wait until the block is done.
+    """Let a Ctrl-C, SIGTERM or SIGHUP wait until the block is done.
 
     Raises:
         KeyboardInterrupt: after the block, if one came in it that is answered by that.
@@ -24,7 +28,7 @@ def interrupt_held_back() -> Iterator[None]:
     def hold(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's form
         held.append(number)
 
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in _HELD_BACK}
     try:
         for number in before:
             signal.signal(number, hold)

@@ -30,8 +30,10 @@ class Stopped(KeyboardInterrupt):
     @classmethod
     def with_kept(cls, run: Run) -> Stopped:
         """In the middle of a run."""
+        if run.policy.is_dir():
+            return cls(f"it was finished; the policy is in {run.policy}")
         if not run.has_checkpoint:
-            return cls("nothing was done yet, and nothing is kept")
+            return cls("nothing was done yet that could be kept")
         return cls(f"what was done is kept in {run.path}; the same command with --resume goes on")
 
 

@@ -63,7 +63,7 @@ class Evaluate(Command):
         if run.config.is_file() and not run.policy.is_dir():
             raise PolicyError(
                 f"{self.run_folder} has no policy yet, its training was not finished; "
-                "the same robolearn train with --resume goes on"
+                "the command that began it goes on with --resume"
             )
         load_policy(self.run_folder)
         with FolderWriter(run.unfinished_evaluation):

@@ -93,12 +93,15 @@ class Finetune(Command):
             resume=self.resume,
             wandb_project=self.wandb,
             command=command,
-            begun_from=f"{self.run_folder.resolve()} on {self.on}",
+            begun_from=f"{_policy_folder(self.run_folder)} on {_resolved(self.on)}",
         ) as run:
             if run.policy.is_dir():
                 self.console.say(f"{self.to} is finished already")
             else:
-                self.console.say("starting simulators; then the policy is tried as it is")
+                self.console.say(
+                    "starting simulators"
+                    + ("" if run.has_checkpoint else "; then the policy is tried as it is")
+                )
                 try:
                     with (
                         self._environments(task) as environments,
@@ -148,3 +151,14 @@ class Finetune(Command):
         count = self.finetuning.episodes
         make, workers = partial(make_environment, task), min(self.processes, count)
         return (RayEnvironments if self.ray else ProcessEnvironments)(make, count, workers)
+
+
+def _policy_folder(run: Path) -> Path:
+    """The same for a run and for the policy in it."""
+    path = run.resolve()
+    return path / "policy" if (path / "policy").is_dir() else path
+
+
+def _resolved(target: str) -> str:
+    """The same for a file however it is named."""
+    return str(Path(target).resolve()) if Path(target).is_file() else target

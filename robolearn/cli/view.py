@@ -80,7 +80,9 @@ class View(Command):
             self._require_dataset()
             shown = Run(self.path).report if has_report else self.path
             if not shown.is_file():
-                raise DatasetError(f"there is no {shown}: train or finetune to its end, or evaluate, writes it")
+                raise DatasetError(
+                    f"there is no {shown}: train or finetune to its end, or evaluate, writes it"
+                )
             if shown.suffix == ".rrd":
                 self._show(shown)
             else:

@@ -383,7 +383,8 @@ class WorkerEnvironments[W: Worker](VectorEnvironment):
         worker.kill()
         for index in worker.indices:
             self._lose(index, reason)
-        self._start(worker)
+        if not self._closed:  # by another thread
+            self._start(worker)
 
     def _lose(self, index: int, reason: str) -> None:
         """An environment cannot go on; if it was in an episode, that is lost."""

@@ -4,7 +4,7 @@
 
     RUN/
       config.toml        how it was trained
-      dataset.json       on what it was trained
+      dataset.json       on what it was trained, and what it was begun from
       policy/            what evaluate and deploy need, and all that they need
       reward/            what was learnt from demonstrations in practice, to look at
       checkpoints/       where training can be resumed
@@ -23,7 +23,7 @@ import shlex
 import shutil
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,9 +114,9 @@ class Run:
                 run._require_same(config, _TrainedOn.of(dataset, begun_from))
                 yield run
                 return
-            write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset, begun_from))))
-            run._write_config(config, [*command, str(dataset.path)])
             try:
+                write_file(run._dataset, json.dumps(asdict(_TrainedOn.of(dataset, begun_from))))
+                run._write_config(config, [*command, str(dataset.path)])
                 yield run
             except (Exception, KeyboardInterrupt):
                 run._remove_if_not_begun()
@@ -144,6 +144,8 @@ class Run:
 
     def _require_same(self, config: DataclassInstance, given: _TrainedOn) -> None:
         trained_on = self._trained_on()
+        if not trained_on.begun_from:  # where that was not written down yet
+            given = replace(given, begun_from="")
         if trained_on != given:
             raise TrainingError(
                 f"{self.path} was begun with {trained_on}, not with {given}; "

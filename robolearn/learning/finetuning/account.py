@@ -11,6 +11,7 @@ _PARTS = {
     "learning": ("seconds/reward", "seconds/policy"),
 }
 
+type Measure = Literal["success", "return"]
 type Rows = Sequence[Mapping[str, float]]
 
 
@@ -29,33 +30,43 @@ class Kept:
     step: int
     score: float
     first: float
-    measure: Literal["success", "return"]
+    measure: Measure
 
     @classmethod
     def of(cls, rows: Rows) -> Kept | None:
-        """None where nothing was tried."""
+        """None where nothing was tried, or it is not known which trial was kept."""
         tried = [row for row in rows if "valid/best" in row]
-        if not tried:
+        kept = [row for row in tried if row.get("valid/kept")]
+        if not kept:
             return None
-        step = max((int(row["step"]) for row in tried if row.get("valid/kept")), default=0)
-        measure: Literal["success", "return"] = (
-            "success" if "valid/success" in tried[0] else "return"
+        return cls(
+            int(kept[-1]["step"]),
+            tried[-1]["valid/best"],
+            tried[0]["valid/best"],
+            measure_of(tried[0]),
         )
-        return cls(step, tried[-1]["valid/best"], tried[0]["valid/best"], measure)
 
     def __str__(self) -> str:
-        def text(score: float) -> str:
-            return f"{score:.0%}" if self.measure == "success" else f"{score:.3g}"
-
+        score, first = (as_text(each, self.measure) for each in (self.score, self.first))
         if self.step == 0:
             return (
-                f"no trial was better than that of the policy as it was ({self.measure} "
-                f"{text(self.first)}), which is kept"
+                f"no trial was better than that of the policy as it was ({self.measure} {first}), "
+                "which is kept"
             )
         return (
-            f"the average after {self.step} steps is kept: {self.measure} {text(self.score)} in "
-            f"its trial, {text(self.first)} before practice"
+            f"the average after {self.step} steps is kept: {self.measure} {score} in its trial, "
+            f"{first} before practice"
         )
+
+
+def measure_of(figures: Mapping[str, float]) -> Measure:
+    """What practice is measured by where these figures come from."""
+    return "success" if {"valid/success", "practice/success"} & figures.keys() else "return"
+
+
+def as_text(score: float, measure: Measure) -> str:
+    """A share as a percentage, a return as a number."""
+    return f"{score:.0%}" if measure == "success" else f"{score:.3g}"
 
 
 def time_shares(rows: Rows) -> dict[str, float]:

@@ -13,6 +13,7 @@ from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import TASK_INDEX
 from robolearn.errors import ConfigurationError
 from robolearn.interrupts import interrupt_held_back
+from robolearn.learning.finetuning.account import as_text, measure_of
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.progress import Progress
@@ -65,9 +66,9 @@ def finetune(
     warmup = config.warmup * config.episodes * environments.horizon
     if warmup >= config.steps:
         tell(
-            f"warning: the policy stays as it is, for {config.steps} steps are all warm-up: "
-            f"{config.warmup} iterations of {config.episodes} episodes of {environments.horizon} "
-            f"steps are {warmup}; give more --steps or less --warmup"
+            f"warning: {config.steps} steps may be all warm-up, in which the policy stays as it "
+            f"is: {config.warmup} iterations of {config.episodes} episodes of up to "
+            f"{environments.horizon} steps; give more --steps or less --warmup"
         )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
@@ -111,8 +112,9 @@ def _practise(
                 progress(done, config.steps, _text(figures, practising.best.score))
         except KeyboardInterrupt:
             if practising.best.weights:
-                run.save_checkpoint(practising.steps, practising.state_dict())
-                practising.save_reward(run.reward)
+                with interrupt_held_back():
+                    run.save_checkpoint(practising.steps, practising.state_dict())
+                    practising.save_reward(run.reward)
             raise
 
 
@@ -160,11 +162,12 @@ def _finite(figures: dict[str, float]) -> dict[str, float]:
 
 
 def _text(figures: Mapping[str, float], best: float) -> str:
-    knows_success = any(name.endswith("/success") for name in figures)
-    of, form = ("success", ".0%") if knows_success else ("return", ".3g")
+    measure = measure_of(figures)
     parts = [
-        f"{figures[f'{side}/{of}']:{form}} in {where}"
+        f"{as_text(figures[f'{side}/{measure}'], measure)} in {where}"
         for side, where in (("practice", "practice"), ("valid", "this trial"))
-        if f"{side}/{of}" in figures
+        if f"{side}/{measure}" in figures
     ]
-    return f"{of} {', '.join([*parts, f'{best:{form}} in the best trial'])}"
+    if not parts:
+        return "every episode broke off"
+    return f"{measure} {', '.join([*parts, f'{as_text(best, measure)} in the best trial'])}"

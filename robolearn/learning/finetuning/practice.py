@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -132,7 +132,7 @@ class Practising:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._rollouts.__exit__(*error)
+        self._rollouts.close()
 
     def iterate(self) -> dict[str, float]:
         """One iteration; gives figures to look at, by name.
@@ -148,7 +148,7 @@ class Practising:
         self.steps += sum(map(len, done))
         self.iteration += 1
         self.lost_episodes += self._config.episodes - len(done)
-        if self.update.learns_from_others and self.steps < self._config.steps:
+        if self._looks_ahead:
             self._under_way = self._set_off()
         self._broken_off = 0 if done else self._broken_off + 1
         if self._broken_off == _HOPELESS:
@@ -185,6 +185,12 @@ class Practising:
         self._follow()
         figures |= {f"seconds/{name}": value for name, value in seconds.items()}
         return figures | {"practice/lost_episodes": float(self.lost_episodes)}
+
+    @property
+    def _looks_ahead(self) -> bool:
+        """The next rollouts can begin before the policy has learnt from the last."""
+        more = self.steps < self._config.steps and not self.gives_up
+        return self.update.learns_from_others and more
 
     def _set_off(self) -> Future[Collected]:
         """Begin the next rollouts, by the policy as it is now."""
@@ -228,6 +234,8 @@ class Practising:
         """
         count = self._config.validation_episodes
         seeds = range(FIRST_TRIAL_SEED, FIRST_TRIAL_SEED + count)
+        if self._under_way is not None:
+            wait([self._under_way])  # the trial's time is its own
         began = time.perf_counter()
         draws = torch.Generator().manual_seed(self._config.seed)
         acts_by_mode = self.average.config.actions == "mode"
@@ -320,7 +328,9 @@ class Practising:
     def _load(self, state: Mapping[str, torch.Tensor]) -> None:
         self.policy.load_state_dict(_part(state, "policy"))
         self.average.load_state_dict(_part(state, "average"))
-        self._driver.load_state_dict(_part(state, "driver"))
+        if not (driver := _part(state, "driver")):
+            raise TrainingError("the checkpoint is of an older robolearn; practise anew")
+        self._driver.load_state_dict(driver)
         self.best.load_state_dict(_part(state, "best"))
         self._seen.load_state_dict(_part(state, "seen"))
         self.reward.load_state_tensors(_part(state, "reward"))
@@ -330,7 +340,7 @@ class Practising:
         self.update.rate = state["rate"].item()
         self._generator.set_state(state["generator"])
         torch.set_rng_state(state["dropout"])
-        if self.update.learns_from_others:
+        if self._looks_ahead:
             self._under_way = self._drive()
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -36,8 +36,7 @@ class Collected(NamedTuple):
 
 class Rollouts:
     """Episodes of a policy, N at a time, in a thread of their own: while they wait for the
-    simulation, something else can be learnt from. Used in a ``with`` statement, what is under way
-    is broken off at its end.
+    simulation, something else can be learnt from.
 
     Args:
         environments: N, with the features of the policy.
@@ -50,10 +49,8 @@ class Rollouts:
         self._thread = ThreadPoolExecutor(1, "rollouts")
         self._closing = threading.Event()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
+    def close(self) -> None:
+        """Break off what is under way. May be called twice."""
         self._closing.set()
         self._thread.shutdown(cancel_futures=True)
 

@@ -1,11 +1,8 @@
 from __future__ import annotations
 
-import ctypes
-
 import pytest
 
 from robolearn.learning.finetuning.account import Kept, time_shares
-from robolearn.learning.freed_memory import keep_freed_memory
 
 
 def test_shares_are_of_all_that_passed() -> None:
@@ -40,11 +37,6 @@ def test_what_was_kept_is_told_with_its_step() -> None:
     ]
     assert Kept.of(rows) == Kept(2560, 0.9, 0.725, "success")
     assert "after 2560 steps is kept: success 90% in its trial, 72% before" in str(Kept.of(rows))
+    assert Kept.of([{"step": 0, "valid/success": 0.7, "valid/best": 0.7}]) is None
     returns = [{"step": 0, "valid/return": -3.25, "valid/best": -3.25, "valid/kept": 1.0}]
     assert "(return -3.25)" in str(Kept.of(returns))
-
-
-def test_another_c_library_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    keep_freed_memory()
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    keep_freed_memory()

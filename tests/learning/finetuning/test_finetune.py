@@ -15,7 +15,7 @@ from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.finetune import finetune
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
 from robolearn.learning.run import Run
-from robolearn.learning.updates.config import PpoConfig, UpdateConfig
+from robolearn.learning.updates.config import OffPolicyConfig, PpoConfig, UpdateConfig
 from robolearn.policies.checkpoint import load_policy
 from robolearn.policies.config import PolicyConfig
 from robolearn.policies.policy import Policy
@@ -70,20 +70,25 @@ def test_a_run_keeps_the_policy_and_figures(
     assert "robolearn finetune" in (tmp_path / "run" / "config.toml").read_text()
 
 
+@pytest.mark.parametrize("method", ["ppo", "off-policy"])
 def test_stopped_and_resumed_it_gives_the_same_weights(
-    untrained, points_dataset: Path, tmp_path: Path
+    method: str, untrained, points_dataset: Path, tmp_path: Path
 ) -> None:
-    practise(untrained(), points_dataset, tmp_path / "whole")
+    off_policy = OffPolicyConfig(batch=32, hidden=16)
+    update = dataclasses.replace(CONFIG.update, method=method, off_policy=off_policy)
+    config = dataclasses.replace(CONFIG, update=update)
+    practise(untrained(), points_dataset, tmp_path / "whole", config)
     for stop_at in (288, 480):
         with pytest.raises(KeyboardInterrupt):
             practise(
                 untrained(),
                 points_dataset,
                 tmp_path / "parts",
+                config,
                 resume=stop_at > 288,
                 stop_at=stop_at,
             )
-    practise(untrained(), points_dataset, tmp_path / "parts", resume=True)
+    practise(untrained(), points_dataset, tmp_path / "parts", config, resume=True)
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(one[name], other[name]) for name in one)
     rows = [

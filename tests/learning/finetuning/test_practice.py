@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_practice_goes_on_to_the_bit(method: str, untrained, points_dataset: Pat
     config = dataclasses.replace(CONFIG, update=dataclasses.replace(UPDATE, method=method))
     whole = practising(untrained(), points_dataset, config)
     torch.manual_seed(1)
-    for _ in range(3):
+    for _ in range(5):  # beyond the warm-up, so that who drives is no longer who began
         whole.iterate()
     whole.try_average()
     state = {name: value.clone() for name, value in whole.state_dict().items()}
@@ -212,6 +212,7 @@ def test_who_drives_is_the_policy_as_it_is_or_off_policy_as_it_was(
             practice.iterate()
     assert not torch.equal(before[3], before[4])
     expected = before if method == "ppo" else [before[0], *before]
+    assert len(drove) >= 5
     for weights, of in zip(drove, expected, strict=False):
         assert torch.equal(weights, of)
 
@@ -219,22 +220,27 @@ def test_who_drives_is_the_policy_as_it_is_or_off_policy_as_it_was(
 def test_what_is_under_way_is_broken_off_at_the_end(
     untrained, points_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acted, act = 0, Points.act
+    environments, left = Points(8), threading.Event()
+    acted, act = [], environments.act
 
-    def slow(of: Points, actions: np.ndarray) -> np.ndarray:
-        nonlocal acted
-        acted += 1
-        if acted > 12:  # of the rollouts that are begun while the first are learnt from
-            time.sleep(0.2)
-        return act(of, actions)
+    def waiting(actions: np.ndarray) -> np.ndarray:
+        acted.append(actions)
+        if len(acted) > 12:  # of the rollouts that are begun while the first are learnt from
+            left.wait(30)
+        return act(actions)
 
-    monkeypatch.setattr(Points, "act", slow)
-    with practising(untrained(), points_dataset) as practice:
+    monkeypatch.setattr(environments, "act", waiting)
+    practice = Practising(untrained(), open_dataset(points_dataset), environments, (), CONFIG)
+    closes = practice._rollouts._closing
+    monkeypatch.setattr(closes, "set", lambda: (type(closes).set(closes), left.set()))
+    with practice:
         practice.iterate()
-    done = acted
-    assert done < 24
-    time.sleep(0.5)
-    assert acted == done
+    assert len(acted) <= 13
+    assert not any(
+        thread.name.startswith("rollouts")
+        for thread in practice._rollouts._thread._threads
+        if thread.is_alive()
+    )
 
 
 def test_a_failure_of_what_is_under_way_is_told_when_it_is_needed(
