@@ -31,6 +31,7 @@ import numpy as np
 from sides import RESULTS
 
 from robolearn.control.workers import available_cores
+from robolearn.learning.finetuning.account import time_shares
 from robolearn.learning.run import Run
 from robolearn.learning.success import Evaluation, wilson_interval
 
@@ -119,10 +120,8 @@ def outcome(case: Case, name: str, seed: int, folder: Path) -> dict[str, object]
         "trials": [
             [row["step"], round(row["valid/success"], 4)] for row in rows if "valid/success" in row
         ],
-        "seconds": {
-            name: round(sum(row.get(f"seconds/{name}", 0.0) for row in rows), 1)
-            for name in ("rollouts", "reward", "policy", "trials")
-        },
+        "seconds": round(sum(row["seconds/all"] for row in rows)),
+        "time_shares": {name: round(share, 3) for name, share in time_shares(rows).items()},
     }
 
 
