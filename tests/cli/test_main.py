@@ -408,7 +408,7 @@ def test_a_policy_folder_is_looked_at_by_its_report(
     schema = PolicySchema.of(open_dataset(lift_demonstrations).context, ())
     policy = tmp_path / "mine"
     save_policy(Policy(schema, PolicyConfig(memory=MemoryConfig(hidden=(8,)))), policy)
-    assert "evaluate writes it" in refused(capsys, "view", policy)
+    assert "or evaluate, writes it" in refused(capsys, "view", policy)
     assert "needs a dataset" in refused(capsys, "view", policy, "--save", tmp_path / "mine.rrd")
     (policy / "report.html").touch()
     assert f"no browser here to show {policy / 'report.html'}" in refused(capsys, "view", policy)
