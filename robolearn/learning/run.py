@@ -107,7 +107,7 @@ class Run:
             raise FolderInUse(
                 f"the folder {path} is in use: add --resume to go on with it, or name another"
             )
-        if resume and not run.config.is_file():
+        if resume and not (path.is_dir() and any(path.iterdir())):
             raise TrainingError(f"there is no run in {path} to go on with: leave out --resume")
         with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
