@@ -1,4 +1,4 @@
-"""Keeping Ctrl-C and SIGTERM out of what must be done whole."""
+"""Keeping Ctrl-C and its like out of what must be done whole."""
 
 from __future__ import annotations
 

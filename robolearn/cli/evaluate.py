@@ -53,18 +53,13 @@ class Evaluate(Command):
         from robolearn.cli.report import report
         from robolearn.environments.targets import load_target
         from robolearn.episodes.formats.folder import FolderWriter
-        from robolearn.errors import ConfigurationError, PolicyError
+        from robolearn.errors import ConfigurationError
         from robolearn.learning.evaluation import evaluate
         from robolearn.learning.run import Run
         from robolearn.policies.checkpoint import load_policy
 
         task = load_target(self.on)
         run = Run(self.run_folder)
-        if run.config.is_file() and not run.policy.is_dir():
-            raise PolicyError(
-                f"{self.run_folder} has no policy yet, its training was not finished; "
-                "the command that began it goes on with --resume"
-            )
         load_policy(self.run_folder)
         with FolderWriter(run.unfinished_evaluation):
             """Another evaluation at work in the same folder is found here."""

@@ -78,7 +78,7 @@ class Finetune(Command):
         from robolearn.learning.finetuning.finetune import finetune, require_practicable
         from robolearn.learning.freed_memory import keep_freed_memory
         from robolearn.learning.run import Run
-        from robolearn.policies.checkpoint import load_policy
+        from robolearn.policies.checkpoint import load_policy, policy_folder
 
         keep_freed_memory()
         dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
@@ -93,7 +93,7 @@ class Finetune(Command):
             resume=self.resume,
             wandb_project=self.wandb,
             command=command,
-            begun_from=f"{_policy_folder(self.run_folder)} on {_resolved(self.on)}",
+            begun_from=f"{policy_folder(self.run_folder.resolve())} on {_resolved(self.on)}",
         ) as run:
             if run.policy.is_dir():
                 self.console.say(f"{self.to} is finished already")
@@ -151,12 +151,6 @@ class Finetune(Command):
         count = self.finetuning.episodes
         make, workers = partial(make_environment, task), min(self.processes, count)
         return (RayEnvironments if self.ray else ProcessEnvironments)(make, count, workers)
-
-
-def _policy_folder(run: Path) -> Path:
-    """The same for a run and for the policy in it."""
-    path = run.resolve()
-    return path / "policy" if (path / "policy").is_dir() else path
 
 
 def _resolved(target: str) -> str:

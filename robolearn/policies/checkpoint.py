@@ -58,6 +58,11 @@ def is_policy(folder: Path) -> bool:
     return (folder / _CONFIG).is_file() and (folder / _WEIGHTS).is_file()
 
 
+def policy_folder(folder: Path) -> Path:
+    """Where the policy is: in a run folder it is ``policy``, else the folder is its own."""
+    return folder / "policy" if (folder / "policy").is_dir() else folder
+
+
 def load_policy(folder: Path) -> Policy:
     """Read a policy, ready to decide.
 
@@ -67,13 +72,15 @@ def load_policy(folder: Path) -> Policy:
     Raises:
         PolicyError: there is none, or it is truncated or of another version; names the file.
     """
-    if (folder / "policy").is_dir():
-        folder = folder / "policy"
+    folder = policy_folder(folder)
     path = folder / _CONFIG
+    if not path.is_file() and (folder / "config.toml").is_file():
+        raise PolicyError(
+            f"{folder} has no policy yet, its training was not finished; "
+            "the command that began it goes on with --resume"
+        )
     if not path.is_file():
-        begun = (folder / "config.toml").is_file()
-        hint = "; its training is not finished: go on with --resume" if begun else ""
-        raise PolicyError(f"there is no policy in {folder}: {_CONFIG} is missing{hint}")
+        raise PolicyError(f"there is no policy in {folder}: {_CONFIG} is missing")
     try:
         description = json.loads(path.read_text(encoding="utf-8"))
         version = description["format_version"]

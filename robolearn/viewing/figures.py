@@ -66,10 +66,8 @@ def loss_curves(metrics: Sequence[Mapping[str, float]], part: str, label: str) -
             )
         )
         for side, color in zip(sides, (UNKNOWN, _BLUE, SUCCESS, FAILURE), strict=False):
-            points = [
-                (row["step"], row[f"{side}/{part}"]) for row in metrics if f"{side}/{part}" in row
-            ]
-            axes.plot(*np.array(points).T, color=_hex(color), label=_SIDES.get(side, side))
+            steps, losses = _column(metrics, f"{side}/{part}")
+            axes.plot(steps, losses, color=_hex(color), label=_SIDES.get(side, side))
         axes.set_xlabel("step")
         axes.set_ylabel("nats")
         axes.legend()

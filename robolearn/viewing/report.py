@@ -96,6 +96,8 @@ def write_report(
         OSError: the report cannot be written.
     """
     config, noted = _read_config(run)
+    metrics = run.read_metrics()
+    kept = Kept.of(metrics)
     evaluation = _read_evaluation(run)
     shown = summarize(demonstrations.episodes(range(len(demonstrations)))) if demonstrations else []
     tried = summarize(trials.episodes(range(len(trials)))) if trials else []
@@ -108,12 +110,12 @@ def write_report(
             name=run.path.resolve().name,
             task=context.task if context else "",
             evaluation=_headline(evaluation),
-            practised=str(Kept.of(run.read_metrics()) or ""),
+            practised=str(kept or ""),
             strips=_strips(demonstrations, shown, trials, tried),
             plots=[
                 *_success_plots(evaluation, shown, tried, period),
-                *_practice_plots(run),
-                *_loss_plots(run),
+                *_practice_plots(metrics, kept),
+                *_loss_plots(metrics),
             ],
             tables=[
                 table
@@ -195,6 +197,7 @@ def _headline(evaluation: Evaluation | None) -> dict[str, Any] | None:
     }
 
 
+type Metrics = Sequence[Mapping[str, float]]
 type _Wanted = tuple[str, Dataset | None, Sequence[EpisodeSummary], tuple[bool | None, ...]]
 
 
@@ -276,8 +279,8 @@ def _success_plots(
     return plots
 
 
-def _loss_plots(run: Run) -> list[Plot]:
-    metrics = [row for row in run.read_metrics() if "step" in row]
+def _loss_plots(metrics: Metrics) -> list[Plot]:
+    metrics = [row for row in metrics if "step" in row]
     parts = {key.partition("/")[2] for row in metrics for key in row}
     chosen = [
         part
@@ -294,9 +297,7 @@ def _loss_plots(run: Run) -> list[Plot]:
     return plots
 
 
-def _practice_plots(run: Run) -> list[Plot]:
-    metrics = run.read_metrics()
-    kept = Kept.of(metrics)
+def _practice_plots(metrics: Metrics, kept: Kept | None) -> list[Plot]:
     if kept is None:
         return []
     told = str(kept)
