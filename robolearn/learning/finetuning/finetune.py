@@ -94,7 +94,7 @@ def _practise(
                     figures = practising.try_average()
                     began = _add_all(figures, began)
                     metrics.log(0, figures)
-                tell(f"before practice: {_text(figures, practising.best.score)}")
+                tell(f"before practice: {_text(figures)}")
             while practising.steps < config.steps and not practising.gives_up:
                 with interrupt_held_back():
                     figures = practising.iterate()
@@ -161,7 +161,7 @@ def _finite(figures: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
-def _text(figures: Mapping[str, float], best: float) -> str:
+def _text(figures: Mapping[str, float], best: float | None = None) -> str:
     measure = measure_of(figures)
     parts = [
         f"{as_text(figures[f'{side}/{measure}'], measure)} in {where}"
@@ -170,4 +170,6 @@ def _text(figures: Mapping[str, float], best: float) -> str:
     ]
     if not parts:
         return "every episode broke off"
-    return f"{measure} {', '.join([*parts, f'{as_text(best, measure)} in the best trial'])}"
+    if best is not None:
+        parts.append(f"{as_text(best, measure)} in the best trial")
+    return f"{measure} {', '.join(parts)}"
