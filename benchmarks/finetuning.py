@@ -67,8 +67,8 @@ CASES = {
     "lift-3": Case(  # 240 steps in all
         "sim:lift", 3, 1000, 150_000, 0.85, ("--reward.discriminator.batch", "128")
     ),
-    "can": Case("sim:can", 20, 2000, 300_000, 0.85),
-    "stack": Case("sim:stack", 20, 2000, 300_000, 0.85),
+    "can": Case("sim:can", 100, 5000, 150_000, 0.85),
+    "stack": Case("sim:stack", 100, 5000, 150_000, 0.85),
     "lift-10 trpo": Case("sim:lift", 10, 1000, 300_000, 0.9, ("--update.method", "trpo")),
     "lift-10 ppo": Case("sim:lift", 10, 1000, 300_000, 0.9, ("--update.method", "ppo")),
 }

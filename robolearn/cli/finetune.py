@@ -82,9 +82,9 @@ class Finetune(Command):
 
         keep_freed_memory()
         dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
-        require_practicable(policy, dataset)
         task = with_cameras_seen(load_target(self.on), policy.schema)
         relevant = task.observation.relevant if isinstance(task, SimTask) else ()
+        require_practicable(policy, dataset, relevant, self.finetuning)
         command = ["finetune", str(self.run_folder), "--on", self.on, "--demos"]
         with Run.train(
             self.to,

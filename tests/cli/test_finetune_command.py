@@ -155,6 +155,7 @@ def test_interrupted_before_anything_was_done_it_leaves_nothing(
 def test_who_cannot_practise_is_refused_before_simulators_start(
     finetune: Finetune,
     demos: Path,
+    clone: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -162,10 +163,15 @@ def test_who_cannot_practise_is_refused_before_simulators_start(
     chunks = tmp_path / "chunks"
     train = ["train", str(demos), "--to", str(chunks), "--steps", "1", "--policy.horizon", "4"]
     assert run(train) == 0
-    monkeypatch.setattr("robolearn.environments.targets.load_target", None)
-    assert finetune(policy=chunks) == 2
-    assert "train one with --policy.horizon 1" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+    monkeypatch.setattr("robolearn.cli.finetune.Finetune._environments", None)
+    for options, policy, said in (
+        ([], chunks, "train one with --policy.horizon 1"),
+        (["--reward.features", "nose"], clone, "no element of an observation is called 'nose'"),
+        (["--reward.discriminator.batch", "100000"], clone, "learns from 100000 at once"),
+    ):
+        assert finetune(*options, policy=policy) == 2
+        assert said in capsys.readouterr().err
+        assert not (tmp_path / "run").exists()
 
 
 @contextlib.contextmanager
@@ -190,8 +196,6 @@ def ctrl_c_at_the_second_report(
         (["--update.off-policy.actor-rate", "2"], "--update.off-policy.actor-rate: input should"),
         (["--validation-episodes", "1"], "--validation-episodes: input should"),
         (["--update.method", "dreaming"], "dreaming"),
-        (["--reward.features", "nose"], "no element of an observation is called 'nose'"),
-        (["--reward.discriminator.batch", "100000"], "learns from 100000 at once"),
         (["--episodes", "0"], "--episodes: input should"),
     ],
 )

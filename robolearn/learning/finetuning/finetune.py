@@ -11,11 +11,11 @@ import torch
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import TASK_INDEX
-from robolearn.errors import ConfigurationError
+from robolearn.errors import ConfigurationError, DatasetError
 from robolearn.interrupts import interrupt_held_back
 from robolearn.learning.finetuning.account import as_text, measure_of
 from robolearn.learning.finetuning.config import FinetuningConfig
-from robolearn.learning.finetuning.practice import Practising
+from robolearn.learning.finetuning.practice import Practising, what_reward_sees
 from robolearn.learning.progress import Progress
 from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy
@@ -54,14 +54,15 @@ def finetune(
 
     Raises:
         FeatureMismatch: policy, demonstrations and environments do not fit each other.
-        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density.
+        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density;
+            or what the reward is to see is not there.
         DatasetError: there are too few demonstrations, or a value in them is not finite.
         TrainingError: the checkpoint is another's.
         SimulationError: the simulators fail, or every episode breaks off, again and again.
     """
     if run.policy.is_dir():
         return load_policy(run.policy)
-    require_practicable(policy, dataset)
+    require_practicable(policy, dataset, relevant, config)
     policy.schema.require_fit(environments.context, "the environment")
     warmup = config.warmup * config.episodes * environments.horizon
     if warmup >= config.steps:
@@ -124,12 +125,17 @@ _ENDED_EARLY = (
 )
 
 
-def require_practicable(policy: Policy, dataset: Dataset) -> None:
-    """Raise unless this policy can practise with these demonstrations.
+def require_practicable(
+    policy: Policy, dataset: Dataset, relevant: tuple[str, ...], config: FinetuningConfig
+) -> None:
+    """Raise unless this policy can practise with these demonstrations, as far as that can be told
+    without a simulator.
 
     Raises:
         FeatureMismatch: they do not fit each other.
-        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density.
+        ConfigurationError: the policy decides on chunks, is of several tasks, or has no density;
+            or the demonstrations do not hold what the reward is to see.
+        DatasetError: there are too few demonstrations.
     """
     policy.schema.require_fit(dataset.context, "the demonstrations")
     if TASK_INDEX in policy.schema.inputs:
@@ -146,6 +152,15 @@ def require_practicable(policy: Policy, dataset: Dataset) -> None:
         raise ConfigurationError(
             f"the head {policy.config.action.head!r} has no density, which practice needs: train "
             "one with mixture, gaussian, categorical, autoregressive or realnvp"
+        )
+    what_reward_sees(dataset.context.features, relevant, config)
+    # What was seen after an episode's last action was not recorded.
+    shown = sum(dataset.summaries[index].frames - 1 for index in dataset.split("train"))
+    batch = config.reward.discriminator.batch
+    if shown < batch:
+        raise DatasetError(
+            f"the demonstrations have {shown} steps, and the reward learns from {batch} at once: "
+            "give more, or --reward.discriminator.batch"
         )
 
 

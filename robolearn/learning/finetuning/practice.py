@@ -16,7 +16,7 @@ from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACT
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import SIMULATOR_STATE, Feature, all_differences
-from robolearn.errors import DatasetError, FeatureMismatch, SimulationError, TrainingError
+from robolearn.errors import FeatureMismatch, SimulationError, TrainingError
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.demonstrations import add_demonstrations
@@ -56,7 +56,7 @@ class Practising:
     Raises:
         FeatureMismatch: the reward is to see what demonstrations and environments have not alike.
         ConfigurationError: what the reward is to see is not there.
-        DatasetError: there are too few demonstrations, or a value in them is not finite.
+        DatasetError: a value in the demonstrations is not finite.
 
     Attributes:
         policy: as it is.
@@ -83,13 +83,9 @@ class Practising:
         self.steps = self.iteration = self.lost_episodes = 0
         self._generator = torch.Generator().manual_seed(config.seed)
         self._seeds = FIRST_PRACTICE_SEED + config.seed * PRACTICE_SEEDS
-        vectors = _vectors(environments)
-        chosen = config.reward.features or relevant or tuple(vectors)
-        self._seen = SeenFeatures(chosen, vectors)
-        _require_alike(dataset, {name: vectors[name] for name in self._seen.names})
-        self._sees = Seen(
-            chosen, {name: vectors[name] for name in self._seen.names}, config.update.discount
-        )
+        self._sees = what_reward_sees(environments.context.features, relevant, config)
+        self._seen = SeenFeatures(self._sees.chosen, self._sees.vectors)
+        _require_alike(dataset, self._sees.vectors)
         kept = {
             name: feature
             for name, feature in environments.context.features.items()
@@ -107,12 +103,6 @@ class Practising:
         self._demonstrations, self._held_out = trajectories(), trajectories()
         add_demonstrations(dataset, "train", self._demonstrations, list(kept))
         add_demonstrations(dataset, "valid", self._held_out, list(kept))
-        batch, shown = config.reward.discriminator.batch, len(self._demonstrations.real)
-        if shown < batch:
-            raise DatasetError(
-                f"the demonstrations have {shown} steps, and the reward learns from {batch} at "
-                "once: give more, or --reward.discriminator.batch"
-            )
         self._rollouts = Rollouts(environments, kept)
         self._driver = copy.deepcopy(policy)
         self._under_way: Future[Collected] | None = None
@@ -375,12 +365,27 @@ def _require_alike(dataset: Dataset, features: Mapping[str, Feature]) -> None:
         )
 
 
-def _vectors(environments: VectorEnvironment) -> dict[str, Feature]:
-    return {
+def what_reward_sees(
+    features: Mapping[str, Feature], relevant: tuple[str, ...], config: FinetuningConfig
+) -> Seen:
+    """What a reward is learnt from, of the features of an environment or of demonstrations.
+
+    Args:
+        features: by name.
+        relevant: elements, where the config names none; none for all vectors.
+        config: of the practice.
+
+    Raises:
+        ConfigurationError: an element is not there, or there are no vectors.
+    """
+    vectors = {
         name: feature
-        for name, feature in environments.context.features.items()
+        for name, feature in features.items()
         if len(feature.shape) == 1 and name != SIMULATOR_STATE
     }
+    chosen = config.reward.features or relevant or tuple(vectors)
+    names = SeenFeatures(chosen, vectors).names
+    return Seen(chosen, {name: vectors[name] for name in names}, config.update.discount)
 
 
 def _part(state: Mapping[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
