@@ -28,8 +28,8 @@ def add_demonstrations(dataset: Dataset, split: Split, to: Trajectories, names: 
     Raises:
         DatasetError: a value is not finite; names the episode.
     """
-    for index in dataset.split(split):
-        episode = dataset.episode(index)
+    indices = dataset.split(split)
+    for index, episode in zip(indices, dataset.episodes(indices), strict=True):
         seen = observed(episode, names)
         actions = torch.from_numpy(episode.actions[:-1])
         for name, values in {**seen, "action": actions}.items():

@@ -56,14 +56,12 @@ class TrpoConfig:
         damping: added to the Fisher information's diagonal.
         products: steps of the conjugate gradient.
         halvings: of the step, until it keeps to the limit and is an improvement.
-        share: of the transitions that the Fisher information is taken from.
     """
 
-    divergence: Positive = 0.01
+    divergence: Positive = 0.03
     damping: Positive = 0.1
     products: Count = 10
     halvings: Count = 10
-    share: Annotated[float, Field(gt=0, le=1)] = 0.25
 
     __pydantic_config__ = STRICT
 

@@ -28,13 +28,9 @@ class Trpo(OnPolicy):
         parameters = [each for each in self.policy.parameters() if each.requires_grad]
         now = log_probs(self.policy, judged.transitions)
         gain = (now * judged.advantages).mean() - practice.cloning_weight * practice.cloning()
-        gradient = torch.autograd.grad(gain, parameters, materialize_grads=True)
+        gradient = torch.autograd.grad(gain, parameters, retain_graph=True, materialize_grads=True)
         uphill = parameters_to_vector(gradient)
-        count = max(int(config.share * len(now)), 1)
-        some = torch.randperm(len(now), generator=generator)[:count]
-        fisher = FisherProduct(
-            log_probs(self.policy, judged.transitions[some]), parameters, config.damping
-        )
+        fisher = FisherProduct(now, parameters, config.damping)
         direction = conjugate_gradient(fisher, uphill, config.products)
         curvature = direction @ fisher(direction)
         if not (uphill.isfinite().all() and curvature.isfinite() and curvature > 0):

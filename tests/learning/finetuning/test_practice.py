@@ -32,7 +32,7 @@ from robolearn.policies.policy import Policy
 UPDATE = UpdateConfig(
     discount=0.9,
     off_policy=OffPolicyConfig(batch=64, hidden=32, critic_rate=3e-3, actor_rate=3e-3, updates=0.5),
-    trpo=TrpoConfig(divergence=0.05, share=1.0),
+    trpo=TrpoConfig(divergence=0.05),
     ppo=PpoConfig(learning_rate=3e-3, batch=64),
     gradient=GradientConfig(learning_rate=1e-2),
 )
