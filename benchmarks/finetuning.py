@@ -60,8 +60,8 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-# Used once, 640 steps are too few to learn from; and as many of the reward's for each.
-LONGER = ("--episodes", "16", "--reward.discriminator.updates", "40")
+# Used once, 640 control steps are too few; the reward learns as often for each of them.
+LONGER = ("--episodes", "16", "--reward.discriminator.updates", "40", "--averaging", "8")
 LIFT = Case("sim:lift", 10, 1000, 50_000, 0.95)
 CASES = {
     "lift-10": LIFT,
