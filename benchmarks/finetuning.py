@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import platform
 import subprocess
 import sys
@@ -145,11 +146,13 @@ def keep(found: dict[str, dict[str, object]]) -> None:
     machine = {"cores": available_cores(), "system": platform.platform()}
     file = RESULTS / "finetuning.json"
     file.write_text(json.dumps({"machine": machine, "cases": found}, indent=2) + "\n")
-    count = len(found)
+    lines = math.ceil(len(found) / 4)
     figure, panels = plt.subplots(
-        1, count, figsize=(3.6 * count, 3), sharey=True, squeeze=False, layout="constrained"
+        lines, 4, figsize=(13, 3 * lines), sharey=True, squeeze=False, layout="constrained"
     )
-    for axes, (name, of) in zip(panels[0], found.items(), strict=True):
+    for axes in panels.flat[len(found) :]:
+        axes.set_axis_off()
+    for axes, (name, of) in zip(panels.flat, found.items(), strict=False):
         for run in of["runs"]:
             steps, successes = np.array(run["trials"]).T
             axes.plot(steps / 1000, 100 * successes, label=f"seed {run['seed']}")
@@ -157,7 +160,8 @@ def keep(found: dict[str, dict[str, object]]) -> None:
         axes.axhspan(100 * low, 100 * high, color="0.85", label="evaluation, 95 %")
         axes.axhline(100 * of["case"]["goal"], linestyle=":", color="black")
         axes.set(title=name, xlabel="thousand control steps", ylim=(0, 102))
-    panels[0][0].set_ylabel("trials that succeed, %")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("trials that succeed, %")
     panels[0][0].legend(fontsize="small")
     figure.savefig(file.with_suffix(".png"), dpi=110)
     plt.close(figure)
