@@ -16,6 +16,7 @@ from robolearn.episodes.features import Feature
 from robolearn.episodes.formats import open_dataset
 from robolearn.errors import DatasetError, FeatureMismatch, SimulationError
 from robolearn.learning.finetuning.config import FinetuningConfig
+from robolearn.learning.finetuning.finetune import require_practicable
 from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.finetuning.rollouts import Collected, Rollouts
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
@@ -294,7 +295,7 @@ def test_a_policy_that_fell_behind_is_set_back(untrained, points_dataset: Path) 
 def test_too_few_demonstrations_are_refused(untrained, tmp_path: Path) -> None:
     few = record(tmp_path / "few", episodes=2)
     with pytest.raises(DatasetError, match="22 steps, and the reward learns from 64 at once"):
-        practising(untrained(), few)
+        require_practicable(untrained(), open_dataset(few), (), CONFIG)
 
 
 def test_points_start_where_their_seed_says() -> None:
