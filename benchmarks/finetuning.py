@@ -61,7 +61,7 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-# Used once, 640 control steps are too few; the reward learns as often for each of them.
+# On-policy, rollouts are used once: more to an iteration, and as many reward steps for each.
 LONGER = ("--episodes", "16", "--reward.discriminator.updates", "40", "--averaging", "8")
 LIFT = Case("sim:lift", 10, 1000, 50_000, 0.95)
 CASES = {
