@@ -53,12 +53,15 @@ class VirtualArm(Command):
         from robolearn.environments.virtual_arm.model import CAMERAS
 
         cameras = () if self.no_cameras else tuple(CAMERAS)
-        with virtual_arm.VirtualArm(
-            self.seed, cameras, self.height, self.width, self.fps, self.folder
-        ) as arm:
+        with (
+            virtual_arm.VirtualArm(
+                self.seed, cameras, self.height, self.width, self.fps, self.folder
+            ) as arm,
+            # While it tells, too: whoever reads the places may end it at once.
+            contextlib.suppress(KeyboardInterrupt),
+        ):
             self._tell(arm, cameras)
-            with contextlib.suppress(KeyboardInterrupt):
-                self._wait(arm)
+            self._wait(arm)
         return DONE
 
     def _tell(self, arm: RunningArm, cameras: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from robolearn.cli.console import Console
 from robolearn.cli.main import run
 from robolearn.environments.virtual_arm.virtual_arm import RunningArm
 
@@ -33,6 +34,21 @@ def test_serves_until_it_is_stopped(tmp_path: Path, stop: signal.Signals) -> Non
     process.send_signal(stop)
     _, complaints = process.communicate(timeout=60)
     assert process.returncode == 0, complaints
+    assert not folder.exists()
+
+
+def test_stopped_while_it_tells_its_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a program that reads the places and ends it at once."""
+
+    def interrupted(*told: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "arm"
+    monkeypatch.setattr(Console, "result", interrupted)
+    status = run(["virtual-arm", "--no-cameras", "--json", "--folder", str(folder)])
+    assert status == 0, capsys.readouterr().err
     assert not folder.exists()
 
 
