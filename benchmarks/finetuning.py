@@ -61,8 +61,9 @@ class Case:
     options: tuple[str, ...] = ()
 
 
-# On-policy, rollouts are used once: more to an iteration, and as many reward steps for each.
-LONGER = ("--episodes", "16", "--reward.discriminator.updates", "40", "--averaging", "8")
+# On-policy, rollouts are used once: more to an iteration, and as many reward steps for each. What
+# is tried is an average over fewer of these longer iterations: practice goes on from there.
+LONGER = ("--episodes", "16", "--reward.discriminator.updates", "40", "--averaging", "30")
 LIFT = Case("sim:lift", 10, 1000, 50_000, 0.95)
 CASES = {
     "lift-10": LIFT,
@@ -71,7 +72,7 @@ CASES = {
         "sim:lift", 3, 1000, 150_000, 0.85, ("--reward.discriminator.batch", "128")
     ),
     "can": Case("sim:can", 100, 5000, 150_000, 0.85),
-    "stack": Case("sim:stack", 100, 5000, 150_000, 0.85),
+    "stack": Case("sim:stack", 100, 5000, 150_000, 0.85, ("--cloning-steps", "60000")),
     "lift-10 trpo": Case("sim:lift", 10, 1000, 100_000, 0.9, ("--update.method", "trpo", *LONGER)),
     "lift-10 ppo": Case("sim:lift", 10, 1000, 100_000, 0.9, ("--update.method", "ppo", *LONGER)),
 }

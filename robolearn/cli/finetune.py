@@ -26,8 +26,8 @@ class Finetune(Command):
     """Let a policy practise in the simulator, guided by demonstrations and no task reward.
 
     A reward is learnt that tells demonstrations from what the policy does (GAIL), and the policy is
-    improved by it. What is kept is the average of its weights that did best in trials on seeds of
-    their own, which robolearn evaluate never uses.
+    improved by it. What is kept is the average of its weights that succeeded most often in trials
+    on seeds of their own, which robolearn evaluate never uses.
 
     Example: robolearn finetune runs/lift --on sim:lift --demos datasets/lift --to runs/lift-gail
 
@@ -69,10 +69,13 @@ class Finetune(Command):
         return cls(**missing, config=named, finetuning=read_toml(named, FinetuningConfig))
 
     def run(self) -> int:
-        from robolearn.cli.report import report
         from robolearn.environments.targets import load_target
         from robolearn.environments.task import SimTask
         from robolearn.episodes.formats import open_dataset
+
+        # What is quick to see is seen before torch is imported.
+        dataset, target = open_dataset(self.demos), load_target(self.on)
+        from robolearn.cli.report import report
         from robolearn.learning.evaluation import with_cameras_seen
         from robolearn.learning.finetuning.account import Kept, time_shares
         from robolearn.learning.finetuning.finetune import finetune, require_practicable
@@ -81,8 +84,8 @@ class Finetune(Command):
         from robolearn.policies.checkpoint import load_policy, policy_folder
 
         keep_freed_memory()
-        dataset, policy = open_dataset(self.demos), load_policy(self.run_folder)
-        task = with_cameras_seen(load_target(self.on), policy.schema)
+        policy = load_policy(self.run_folder)
+        task = with_cameras_seen(target, policy.schema)
         relevant = task.observation.relevant if isinstance(task, SimTask) else ()
         require_practicable(policy, dataset, relevant, self.finetuning)
         command = ["finetune", str(self.run_folder), "--on", self.on, "--demos"]

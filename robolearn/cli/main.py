@@ -132,7 +132,8 @@ def _explain(error: Exception) -> str:
     if _is_out_of_memory(error):
         return (
             "there is not enough memory; free some, or ask for less: to train, a smaller --batch, "
-            "network or --policy.horizon, or --accumulate"
+            "network or --policy.horizon, or --accumulate; to practise, fewer --episodes, or a "
+            "smaller --update.off-policy.batch, --update.ppo.batch or --cloning-batch"
         )
     if isinstance(error, RobolearnError | OSError):
         return str(error)

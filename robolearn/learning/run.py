@@ -112,6 +112,8 @@ class Run:
         with claimed(path, "run", marker=run.config.name):
             if run.config.is_file():
                 run._require_same(config, _TrainedOn.of(dataset, begun_from))
+                if run.policy.exists():  # it was killed before it could
+                    shutil.rmtree(run._checkpoints, ignore_errors=True)
                 yield run
                 return
             try:
@@ -124,7 +126,9 @@ class Run:
 
     def _remove_if_not_begun(self) -> None:
         """What came to nothing shall not stand in the way of what is meant."""
-        if self.read_metrics() or self.has_checkpoint or self.policy.exists():
+        # Step 0 is what was before it began.
+        begun = any(row["step"] > 0 for row in self.read_metrics())
+        if begun or self.has_checkpoint or self.policy.exists():
             return
         for folder in (self._events, self._wandb, self._checkpoints):
             shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,7 @@ class FinetuningConfig:
     Attributes:
         reward: what is learnt from demonstrations.
         update: how the policy is improved.
-        steps: control steps of practice in all.
+        steps: control steps of practice in all; those of trials come on top.
         episodes: of an iteration: rollouts, then the reward learns, then the policy. Eight episodes
             of 80 control steps make an iteration of 640.
         warmup: iterations at the beginning in which only reward and values learn.
@@ -37,8 +37,9 @@ class FinetuningConfig:
             makes a checkpoint.
         validation_episodes: episodes of each trial.
         set_back: whether practice goes on, after each trial, from the average that was tried, or
-            where that fell behind the best one, from that, half as fast from then on; not from
-            scratch, where ups and downs belong to learning.
+            where that fell behind the best one, from that, half as fast from then on if it is
+            better than the policy that began; not from scratch, where ups and downs belong to
+            learning.
         patience: times that the policy may be set back before the practice ends.
         seed: of all that is random.
     """

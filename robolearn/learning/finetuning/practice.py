@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import statistics
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
@@ -16,7 +17,12 @@ from robolearn.control.seeds import FIRST_PRACTICE_SEED, FIRST_TRIAL_SEED, PRACT
 from robolearn.control.vector_environment import VectorEnvironment
 from robolearn.episodes.dataset import Dataset
 from robolearn.episodes.features import SIMULATOR_STATE, Feature, all_differences
-from robolearn.errors import FeatureMismatch, SimulationError, TrainingError
+from robolearn.errors import (
+    ConfigurationError,
+    FeatureMismatch,
+    SimulationError,
+    TrainingError,
+)
 from robolearn.learning.finetuning.best import Best
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.demonstrations import add_demonstrations
@@ -240,9 +246,10 @@ class Practising:
         scores = [float(bool(of.success)) if knows else of.task_return for of in tried]
         if not tried:
             raise SimulationError("every episode of a trial broke off")
-        worst = 0.0 if knows else min(scores)
+        scores += [0.0 if knows else min(scores)] * (count - len(tried))  # that broke off
+        figures["success" if knows else "return"] = statistics.fmean(scores)
         before = self.best.weights
-        fell_back = self.best.see(self.average, scores + [worst] * (count - len(tried)))
+        fell_back = self.best.see(self.average, scores)
         if fell_back and self._config.set_back:
             self.average.load_state_dict(self.best.weights)
             if self.best.is_better:
@@ -384,7 +391,14 @@ def what_reward_sees(
         if len(feature.shape) == 1 and name != SIMULATOR_STATE
     }
     chosen = config.reward.features or relevant or tuple(vectors)
-    names = SeenFeatures(chosen, vectors).names
+    try:
+        names = SeenFeatures(chosen, vectors).names
+    except ConfigurationError as error:
+        if config.reward.features or not relevant:
+            raise
+        raise ConfigurationError(
+            f"what the task names as relevant is not observed, is it another task's? {error}"
+        ) from error
     return Seen(chosen, {name: vectors[name] for name in names}, config.update.discount)
 
 

@@ -101,7 +101,7 @@ class AdversarialReward(DemonstrationReward):
         self.network.eval()
         return {
             "accuracy": sum(accuracies) / len(accuracies),
-            "skipped": float(skipped),
+            "skipped": skipped / of.updates,
             "steps_rejected": float(rejected),
         }
 

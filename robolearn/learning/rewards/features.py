@@ -50,7 +50,9 @@ class SeenFeatures(nn.Module):
         for stem in chosen:
             found = [place for name, of in features.items() if (place := _place(stem, name, of))]
             if not found:
-                there = ", ".join(one for of in features.values() for one in of.names or ())
+                there = ", ".join(
+                    one for name, of in features.items() for one in of.names or (name,)
+                )
                 raise ConfigurationError(
                     f"no element of an observation is called {stem!r}; there are {there}"
                 )

@@ -35,7 +35,7 @@ class OffPolicyConfig:
             action's own units.
     """
 
-    updates: Positive = 0.25
+    updates: Annotated[float, Field(gt=0, le=100)] = 0.25
     actor_every: Count = 2
     batch: Annotated[int, Field(ge=2, multiple_of=2)] = 256
     hidden: Count = 128
@@ -73,7 +73,8 @@ class PpoConfig:
     Attributes:
         learning_rate: of Adam.
         clip: how far the ratio of new to old probability pays off.
-        divergence: mean KL in nats after which no further pass is made.
+        divergence: change of the policy after which no further pass is made: the least KL in nats
+            that it can be.
         passes: over the rollouts.
         batch: transitions in a step.
     """

@@ -28,9 +28,11 @@ class OffPolicy(PolicyUpdate):
     demonstrations and all rollouts, half of each batch from either (Ball et al. 2023, section 4.1),
     with the reward as it now is.
 
-    Critics: L = Σ_i (Q_i(s, a) − r − γ/2 Σ_j Q'_j(s', a'))², a' drawn with low noise. What follows
-    the end of a task is worth r_absorbing / (1 − γ). Several such steps come before each of the
-    actor and of Q', so that it follows values that are known (Fujimoto et al. 2018, section 5.2).
+    Critics: L = Σ_i (Q_i(s, a) − r − γ/2 Σ_j Q'_j(s', a'))², a' drawn with low noise for the arm,
+    and for the gripper by its probability: rollouts take it as is more probable, but of a policy
+    that may yet do either it is both that the actor's gradient compares. What follows the end of a
+    task is worth r_absorbing / (1 − γ). Several such steps come before each of the actor and of Q',
+    so that it follows values that are known (Fujimoto et al. 2018, section 5.2).
 
     Actor: L = −E Q(s, a) / mean |Q| over rollouts + the cloning term over demonstrations (Fujimoto
     & Gu 2021, "A Minimalist Approach to Offline Reinforcement Learning", equation 3). The mean over
@@ -75,7 +77,9 @@ class OffPolicy(PolicyUpdate):
         return action + self._noise * torch.randn(action.shape, generator=generator)
 
     def improve(self, practice: Practice, generator: torch.Generator) -> dict[str, float]:
-        sums = {"critic_loss": 0.0, "value": 0.0, "steps_rejected": 0.0}
+        sums = {"critic_loss": 0.0, "steps_rejected": 0.0}
+        if not practice.policy_stays:
+            sums["value"] = 0.0
         of = self._config
         steps = of.updates * int(practice.rollouts.real_lengths.sum())
         rounds = max(round(steps / of.actor_every), 1)
@@ -89,10 +93,10 @@ class OffPolicy(PolicyUpdate):
                 value, taken = self._improve_actor(practice, generator)
                 sums["value"] += value
                 sums["steps_rejected"] += not taken
+        sums["critic_loss"] /= of.actor_every
         return {
-            "critic_loss": sums["critic_loss"] / (rounds * of.actor_every),
-            "value": sums["value"] / rounds,
-            "steps_rejected": sums["steps_rejected"],
+            name: total if name == "steps_rejected" else total / rounds
+            for name, total in sums.items()
         }
 
     @torch.no_grad()
@@ -127,7 +131,7 @@ class OffPolicy(PolicyUpdate):
     def _followed(
         self, distribution: PolicyDistribution, generator: torch.Generator
     ) -> torch.Tensor:
-        """(B, A) drawn with low noise for the arm, and as it stands for the gripper."""
+        """(B, A) a': drawn with low noise for the arm, and by its probability for the gripper."""
         arm = distribution.arm.sample(generator, low_noise=True)
         closed = distribution.gripper.sample(generator)
         units = self.policy.units

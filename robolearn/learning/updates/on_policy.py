@@ -11,7 +11,7 @@ import torch
 from robolearn.learning.finetuning.trajectories import Transitions
 from robolearn.learning.optimization import load_moments, moments_of, take_step
 from robolearn.learning.updates.advantages import generalized_advantages
-from robolearn.learning.updates.base import PolicyUpdate, Practice, log_probs
+from robolearn.learning.updates.base import PolicyUpdate, Practice, divergence, log_probs
 from robolearn.learning.updates.config import UpdateConfig
 from robolearn.learning.updates.critics import CriticInputs, Ensemble
 from robolearn.policies.distribution import PolicyDistribution
@@ -34,6 +34,10 @@ class Judged:
     transitions: Transitions
     log_probs: torch.Tensor
     advantages: torch.Tensor
+
+    def change(self, policy: Policy) -> torch.Tensor:
+        """(N,) log ρ, ρ = π(a|s) / π_old(a|s), of a policy that has learnt since."""
+        return log_probs(policy, self.transitions) - self.log_probs
 
 
 class OnPolicy(PolicyUpdate):
@@ -75,9 +79,7 @@ class OnPolicy(PolicyUpdate):
         if not practice.policy_stays:
             figures |= self.step(judged, practice, generator)
             with torch.no_grad():
-                ratio = log_probs(self.policy, judged.transitions) - judged.log_probs
-            # Never negative, unlike the mean of −ratio (Schulman, "Approximating KL Divergence").
-            figures["divergence"] = (ratio.exp() - 1 - ratio).mean().item()
+                figures["divergence"] = divergence(judged.change(self.policy)).item()
         figures["value_loss"] = self._learn_values(judged.transitions, returns, generator)
         return figures
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from robolearn.learning.updates.base import Practice, log_probs
+from robolearn.learning.updates.base import Practice, divergence, log_probs
 from robolearn.learning.updates.conjugate_gradient import conjugate_gradient
 from robolearn.learning.updates.fisher import FisherProduct
 from robolearn.learning.updates.on_policy import Judged, OnPolicy
@@ -24,7 +24,7 @@ class Trpo(OnPolicy):
         self, judged: Judged, practice: Practice, generator: torch.Generator
     ) -> dict[str, float]:
         config = self.config.trpo
-        limit = self.rate * config.divergence
+        limit = self.rate**2 * config.divergence  # the length of a step goes with its root
         parameters = [each for each in self.policy.parameters() if each.requires_grad]
         now = log_probs(self.policy, judged.transitions)
         gain = (now * judged.advantages).mean() - practice.cloning_weight * practice.cloning()
@@ -41,10 +41,9 @@ class Trpo(OnPolicy):
             for halving in range(config.halvings):
                 share = 0.5**halving
                 vector_to_parameters(before + share * longest, parameters)
-                change = log_probs(self.policy, judged.transitions) - judged.log_probs
-                ratio = change.exp()
-                better = (ratio * judged.advantages).mean() > judged.advantages.mean()
-                if better and (ratio - 1 - change).mean() <= limit:
+                change = judged.change(self.policy)
+                better = (change.exp() * judged.advantages).mean() > judged.advantages.mean()
+                if better and divergence(change) <= limit:
                     return {"steps_rejected": 0.0, "step_length": share}
             vector_to_parameters(before, parameters)
         return {"steps_rejected": 1.0, "step_length": 0.0}

@@ -39,7 +39,8 @@ class ActionDistribution(ABC):
 
         Here they are two draws with low noise, and the gradient that of the likelihood ratio, each
         draw being the other's baseline (Kool et al. 2019, "Buy 4 REINFORCE Samples, Get a Baseline
-        for Free!"). Heads that have better give it.
+        for Free!"). That holds where what is drawn with low noise has the probabilities that
+        `log_prob` tells apart, as of bins; other heads give what they have.
 
         Returns:
             (B, M, H, A) and (B, M), which sum to 1.

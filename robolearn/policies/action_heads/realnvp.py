@@ -48,6 +48,12 @@ class RealNvp(ActionDistribution):
         best = density.argmax(-1)
         return actions[torch.arange(len(best), device=best.device), best]
 
+    def alternatives(
+        self, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Where the Gaussians' middles go, and their weights."""
+        return self.mode_actions, self.mode_weights
+
     def log_prob(self, actions: torch.Tensor) -> torch.Tensor:
         base, log_det = self._couplings.to_base(actions[:, None], self._conditions)
         return self._base.log_prob(base.squeeze(1)) + log_det.squeeze(1)

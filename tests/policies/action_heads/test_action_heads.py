@@ -135,6 +135,50 @@ def test_log_probabilities_can_be_climbed(name: str) -> None:
     assert features.grad.abs().sum() > 0
 
 
+def worth(actions: torch.Tensor) -> torch.Tensor:
+    """(..., 1, 2) → (...), as a critic would say it."""
+    return (actions - torch.tensor([2.0, 1.0])).square().sum((-1, -2))
+
+
+def slope_by_alternatives(head: ActionHead, middle: torch.Tensor, direction: torch.Tensor) -> float:
+    """Of the mean worth of what is done, as an actor climbs it."""
+    along = torch.zeros((), requires_grad=True)
+    features = (middle + along * direction).expand(100_000, -1)
+    actions, weights = head.distribution(features).alternatives(seeded(5))
+    torch.testing.assert_close(weights.sum(1), torch.ones(100_000))
+    (found,) = torch.autograd.grad((weights * worth(actions)).sum(1).mean(), along)
+    return float(found)
+
+
+@pytest.mark.parametrize("name", ["gaussian", "mixture", "realnvp"])
+def test_alternatives_climb_the_mean_of_what_is_drawn(name: str) -> None:
+    head = make_head(name, 1, 2)
+    middle, direction = torch.randn(2, 1, WIDTH, generator=seeded(6))
+
+    def mean(offset: float) -> float:
+        features = (middle + offset * direction).expand(100_000, -1)
+        drawn = head.distribution(features).sample(seeded(4), low_noise=True)
+        return worth(drawn).mean().item()
+
+    expected = (mean(0.05) - mean(-0.05)) / 0.1
+    assert slope_by_alternatives(head, middle, direction) == pytest.approx(expected, rel=0.05)
+
+
+@pytest.mark.parametrize("name", ["categorical", "autoregressive"])
+def test_alternatives_climb_the_mean_over_all_that_can_be_drawn(name: str) -> None:
+    head = make_head(name, 1, 2)
+    middle, direction = torch.randn(2, 1, WIDTH, generator=seeded(6))
+    drawn = head.distribution(middle.expand(20_000, -1)).sample(seeded(4), low_noise=True)
+    possible = torch.cartesian_prod(*[each.unique() for each in drawn[:, 0].unbind(-1)])[:, None]
+    along = torch.zeros((), requires_grad=True)
+    features = (middle + along * direction).expand(len(possible), -1)
+    # Bins are equally wide, so that their probabilities are as their densities.
+    probabilities = head.distribution(features).log_prob(possible).softmax(0)
+    (expected,) = torch.autograd.grad((probabilities * worth(possible)).sum(), along)
+    found = slope_by_alternatives(head, middle, direction)
+    assert found == pytest.approx(expected.item(), rel=0.05)
+
+
 @pytest.mark.parametrize("name", HEADS)
 def test_padding_has_no_influence(name: str) -> None:
     head = make_head(name, 4, 2).train()
