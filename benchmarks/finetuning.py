@@ -72,8 +72,8 @@ CASES = {
         "sim:lift", 3, 1000, 150_000, 0.85, ("--reward.discriminator.batch", "128")
     ),
     "can": Case("sim:can", 100, 5000, 150_000, 0.85),
-    "stack": Case("sim:stack", 100, 5000, 150_000, 0.85, ("--cloning-steps", "60000")),
-    "lift-10 trpo": Case("sim:lift", 10, 1000, 100_000, 0.9, ("--update.method", "trpo", *LONGER)),
+    "stack": Case("sim:stack", 100, 5000, 150_000, 0.85),
+    "lift-10 trpo": Case("sim:lift", 10, 1000, 200_000, 0.9, ("--update.method", "trpo", *LONGER)),
     "lift-10 ppo": Case("sim:lift", 10, 1000, 100_000, 0.9, ("--update.method", "ppo", *LONGER)),
 }
 

@@ -32,7 +32,7 @@ import tomli_w
 from pydantic import TypeAdapter, ValidationError
 
 import robolearn
-from robolearn.errors import FolderInUse, MissingDependency, TrainingError
+from robolearn.errors import FolderInUse, MissingDependency, ShelfError, TrainingError
 from robolearn.folders import claimed, commit, write_file
 from robolearn.shelf import read_toml
 
@@ -155,9 +155,14 @@ class Run:
                 f"{self.path} was begun with {trained_on}, not with {given}; "
                 "resume it with the same, or train into another folder"
             )
-        before, now = (
-            _flat(asdict(value)) for value in (read_toml(self.config, type(config)), config)
-        )
+        try:
+            begun_with = read_toml(self.config, type(config))
+        except ShelfError as error:
+            raise TrainingError(
+                f"{self.path} is not a run that this command can go on with, but of another "
+                f"command or another robolearn: {error}"
+            ) from error
+        before, now = (_flat(asdict(value)) for value in (begun_with, config))
         differing = [key for key in before if before[key] != now[key]]
         if differing:
             raise TrainingError(

@@ -20,6 +20,7 @@ from robolearn.control.simulation import record_episodes
 from robolearn.environments.targets import load_target
 from robolearn.episodes.formats.folder import FolderWriter
 from robolearn.episodes.frames import Array, EpisodeContext, Observation
+from robolearn.errors import SimulationError
 from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.run import Run
 from robolearn.policies.checkpoint import load_policy
@@ -150,6 +151,39 @@ def test_interrupted_before_anything_was_done_it_leaves_nothing(
     assert finetune() == 130
     assert "nothing was done yet" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_fails_before_anything_was_done_does_not_stand_in_the_way(
+    finetune: Finetune,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(practising: Practising) -> None:
+        raise SimulationError("no simulator today")
+
+    monkeypatch.setattr(Practising, "iterate", fail)
+    assert finetune() == 2
+    assert "no simulator today" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_of_another_command_is_not_gone_on_with(
+    finetune: Finetune, clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(clone, tmp_path / "run")
+    assert finetune("--resume") == 2
+    assert "of another command or another robolearn" in capsys.readouterr().err
+
+
+def test_demonstrations_of_another_task_are_refused_before_simulators_start(
+    finetune: Finetune, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("robolearn.cli.finetune.Finetune._environments", None)
+    assert finetune(on="sim:lift") == 2
+    told = capsys.readouterr().err
+    assert "what the task names as relevant is not observed" in told
+    assert "there are observation." in told
 
 
 def test_who_cannot_practise_is_refused_before_simulators_start(
