@@ -1,6 +1,6 @@
 """GAIL from scratch, as the textbooks have it: CartPole, REINFORCE, a categorical policy.
 
-    python benchmarks/textbook.py [--seeds 5] [--episodes 50] [--processes 5] [--to runs/textbook]
+    python benchmarks/textbook.py [--seeds 5] [--episodes 50] [--processes 2] [--to runs/textbook]
 
 An expert by DQN records ten demonstrations (`robolearn record --by dqn`); a policy that was trained
 for a single step knows nothing; `robolearn finetune` lets it practise with no reward but what is
@@ -274,7 +274,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=50)
-    parser.add_argument("--processes", type=int, default=5, help="runs at once")
+    parser.add_argument("--processes", type=int, default=available_cores(), help="runs at once")
     parser.add_argument("--to", type=Path, default=CHECKOUT / "runs" / "textbook")
     arguments = parser.parse_args()
     try:
