@@ -268,12 +268,15 @@ def main() -> None:
         print(json.dumps(practise(arguments.side, arguments.clone)))
         return
     with tempfile.TemporaryDirectory() as temporary:
-        clone = Path(temporary) / "clone"
+        then, clone = then_to(Path(temporary) / "then"), Path(temporary) / "clone"
         train = [sys.executable, "-m", "robolearn", "train", str(CHECKOUT / "datasets" / "lift")]
-        subprocess.run(
-            [*train, "--to", str(clone), "--steps", "200"], check=True, capture_output=True
+        subprocess.run(  # by the code of then: today's reads its policies, but not the other way
+            [*train, "--to", str(clone), "--steps", "200"],
+            env={**os.environ, "PYTHONPATH": str(then)},
+            cwd=then,
+            check=True,
+            capture_output=True,
         )
-        then = then_to(Path(temporary) / "then")
         rounds: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
         for turn in range(arguments.rounds):
             for side in SIDES if turn % 2 == 0 else reversed(SIDES):
