@@ -11,9 +11,10 @@ import torch
 from robolearn.learning.finetuning.trajectories import Transitions
 from robolearn.learning.optimization import load_moments, moments_of, take_step
 from robolearn.learning.updates.advantages import generalized_advantages
-from robolearn.learning.updates.base import PolicyUpdate, Practice, divergence, log_probs
+from robolearn.learning.updates.base import PolicyUpdate, Practice, log_probs
 from robolearn.learning.updates.config import UpdateConfig
 from robolearn.learning.updates.critics import CriticInputs, Ensemble
+from robolearn.learning.updates.divergence import divergence
 from robolearn.policies.distribution import PolicyDistribution
 from robolearn.policies.policy import Policy
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from robolearn.learning.optimization import take_step
-from robolearn.learning.updates.base import Practice, least_divergence, log_probs
+from robolearn.learning.updates.base import Practice, log_probs
+from robolearn.learning.updates.divergence import least_divergence
 from robolearn.learning.updates.on_policy import Judged
 from robolearn.learning.updates.policy_gradient import PolicyGradient
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from robolearn.learning.updates.base import Practice, divergence, log_probs
+from robolearn.learning.updates.base import Practice, log_probs
 from robolearn.learning.updates.conjugate_gradient import conjugate_gradient
+from robolearn.learning.updates.divergence import divergence
 from robolearn.learning.updates.fisher import FisherProduct
 from robolearn.learning.updates.on_policy import Judged, OnPolicy
 

@@ -13,8 +13,9 @@ from robolearn.episodes.formats import open_dataset
 from robolearn.learning.finetuning.config import FinetuningConfig
 from robolearn.learning.finetuning.practice import Practising
 from robolearn.learning.rewards.config import DiscriminatorConfig, RewardConfig
-from robolearn.learning.updates.base import Practice, divergence, least_divergence
+from robolearn.learning.updates.base import Practice
 from robolearn.learning.updates.config import PpoConfig, TrpoConfig, UpdateConfig
+from robolearn.learning.updates.divergence import divergence, least_divergence
 from robolearn.learning.updates.on_policy import Judged, OnPolicy
 
 CONFIG = FinetuningConfig(

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from robolearn.learning.updates.base import divergence, least_divergence
+from robolearn.learning.updates.divergence import divergence, least_divergence
 
 
 def log_ratios(shift: float, count: int = 200_000) -> torch.Tensor:
