@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from robolearn.episodes.frames import Array
 from robolearn.learning.success import wilson_interval
@@ -115,7 +116,7 @@ def practice_curves(metrics: Sequence[Mapping[str, float]], measure: str, label:
             )
         if percent:
             axes.set_ylim(-4, 104)
-        axes.set_xlabel("control steps of practice")
+        _over_practice(axes)
         axes.set_ylabel("success, %" if percent else "return")
         axes.legend()
         return _svg(figure, label)
@@ -142,10 +143,15 @@ def accuracy_curves(metrics: Sequence[Mapping[str, float]], label: str) -> str:
                 axes.plot(steps, 100 * accuracy, color=_hex(color), label=side)
         axes.axhline(50, color=_INK, linewidth=0.8, linestyle=":")
         axes.set_ylim(-4, 104)
-        axes.set_xlabel("control steps of practice")
+        _over_practice(axes)
         axes.set_ylabel("right, %")
         axes.legend()
         return _svg(figure, label)
+
+
+def _over_practice(axes: Axes) -> None:
+    axes.set_xlabel("control steps of practice")
+    axes.xaxis.set_major_locator(MaxNLocator(5))  # six figures each, that must not run together
 
 
 def _column(metrics: Sequence[Mapping[str, float]], name: str) -> tuple[Array, Array]:
